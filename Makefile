@@ -1,0 +1,50 @@
+# Each target makes what it needs first, on a machine with only Python >= 3.11 and make.
+
+PYTHON ?= python3
+RUN ?= tests/vectors/signer-run/a.jsonl
+STRATEGY ?= periodic:1
+
+BIN := .venv/bin
+VENV := .venv/.stamp
+NODE := build/node/.stamp
+
+.PHONY: setup lint test demo clean
+
+setup: $(VENV) $(NODE)
+
+lint: $(VENV)
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+	@mkdir -p build/mypy
+	@ln -sfn ../../host_tools/vls_backup build/mypy/vls_backup
+	@ln -sfn ../../boards/sim/host build/mypy/vls_backup_sim
+	@ln -sfn ../../firmware/backup_format build/mypy/backup_format
+	@ln -sfn ../../tools build/mypy/tools
+	$(BIN)/mypy --no-error-summary
+
+test: lint $(NODE)
+	$(BIN)/python -m pytest -q
+
+demo: $(VENV)
+	$(BIN)/python tools/demo.py --run "$(RUN)" --strategy "$(STRATEGY)"
+
+clean:
+	rm -rf .venv build .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
+
+# Debian's python3 can come without the part of venv that installs pip: then virtualenv, by pip, and else one line.
+$(VENV): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "vls-backup needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@rm -rf .venv
+	@$(PYTHON) -m venv .venv >/dev/null 2>&1 || { rm -rf .venv; \
+		$(PYTHON) -m pip install --quiet --target build/virtualenv virtualenv >/dev/null 2>&1 && \
+		PYTHONPATH=build/virtualenv $(PYTHON) -m virtualenv --quiet .venv; } || \
+		{ echo "$(PYTHON) can make no virtual environment. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(NODE): $(VENV) tests/vm/package.json tests/vm/package-lock.json
+	@mkdir -p build/node
+	@cp tests/vm/package.json tests/vm/package-lock.json build/node/
+	cd build/node && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@

@@ -1,0 +1,220 @@
+"""Reading a journal's arena: erase units put in order into one log of records, each checked (FORMAT.md, "Log").
+
+The board reads its own medium with this, the host what it pulled: both hand in a function that reads.
+"""
+
+from binascii import crc32
+
+from .errors import FormatError
+from .port import const, sha256
+from .records import (
+    BLANK,
+    COMMIT,
+    ENTRY,
+    PAD,
+    RECORD_HEADER,
+    SPILL,
+    TOMBSTONE,
+    parse_commit,
+    parse_record_header,
+    record_crc,
+)
+from .units import UNIT_HEADER, parse_unit_header
+
+_CHUNK = const(256)
+_KINDS = (ENTRY, TOMBSTONE, COMMIT, SPILL)
+
+
+def read_headers(read_into, erase_size, units):
+    """Yield the UnitHeader of each erase unit of a medium that has one and lies where it says.
+
+    read_into(offset, buf) fills buf from the medium; units: how many there are. Raises FormatError for a newer version.
+    """
+    buf = bytearray(UNIT_HEADER)
+    for unit in range(units):
+        read_into(unit * erase_size, buf)
+        header = parse_unit_header(buf)
+        if header and header.unit == unit and header.erase_size == erase_size:
+            yield header
+
+
+class Log:
+    """The records of one arena, addressed by log position (bytes since the arena began, unit headers not counted)."""
+
+    def __init__(self, read_into, erase_size, program_size, arena):
+        self.read_into = read_into
+        self.erase_size = erase_size
+        self.program_size = program_size
+        self.arena = arena
+        self.node_id = None
+        # One item per unit, in the order of the log: its first log position, its place, its first record's position.
+        self.starts = []
+        self.units = []
+        self.firsts = []
+        self._chunk = bytearray(_CHUNK)
+        self._header = bytearray(RECORD_HEADER)
+
+    def add(self, header):
+        """Append a unit; headers must come in the order of their sequence. What it declares void is dropped."""
+        while self.starts and self.starts[-1] >= header.start:
+            self.starts.pop()
+            self.units.pop()
+            self.firsts.pop()
+        self.starts.append(header.start)
+        self.units.append(header.unit)
+        self.firsts.append(header.first)
+        self.node_id = header.node_id
+
+    def _limit(self, i):
+        """Return the log position where the bytes of unit number i of the log end."""
+        end = self.starts[i] + self.erase_size - UNIT_HEADER
+        if i + 1 < len(self.starts):
+            return min(end, self.starts[i + 1])
+        return end
+
+    def _find(self, position):
+        """Return the index of the unit that holds position, or -1."""
+        low, high = 0, len(self.starts)
+        while low < high:
+            middle = (low + high) // 2
+            if self.starts[middle] <= position:
+                low = middle + 1
+            else:
+                high = middle
+        low -= 1
+        return low if low >= 0 and position < self._limit(low) else -1
+
+    def place(self, position):
+        """Return the byte offset on the medium of a log position. Raises FormatError where a unit is missing."""
+        i = self._find(position)
+        if i < 0:
+            raise FormatError("log position %d is not on the medium" % position)
+        return self.units[i] * self.erase_size + UNIT_HEADER + position - self.starts[i]
+
+    def read(self, position, buf):
+        """Fill buf with the log's bytes from position on. Raises FormatError where a unit is missing."""
+        view = memoryview(buf)
+        done = 0
+        while done < len(view):
+            i = self._find(position + done)
+            if i < 0:
+                raise FormatError("log position %d is not on the medium" % (position + done))
+            n = min(len(view) - done, self._limit(i) - position - done)
+            offset = self.units[i] * self.erase_size + UNIT_HEADER + position + done - self.starts[i]
+            self.read_into(offset, view[done : done + n])
+            done += n
+
+    def header(self, position):
+        """Return (kind, length, crc) of the record at position, unchecked."""
+        self.read(position, self._header)
+        return parse_record_header(self._header)
+
+    def check(self, position, update=None):
+        """Return (kind, length) of the record at position if its CRC holds; raise FormatError if not.
+
+        update, if given, gets each chunk of the record, header first: a SHA-256's update. A commit's digest (its last
+        34 bytes) is not part of what the digest covers.
+        """
+        kind, length, crc = self.header(position)
+        if kind not in _KINDS or length > self.end() - position:
+            raise FormatError("no record at log position %d" % position)
+        running = record_crc(self.arena, position, kind, length)
+        if update:
+            update(self._header[:4])
+        covered = length - 34 if kind == COMMIT else length
+        at = 0
+        while at < length:
+            chunk = self._chunk
+            n = min(_CHUNK, length - at)
+            if n < _CHUNK:
+                chunk = memoryview(chunk)[:n]
+            self.read(position + RECORD_HEADER + at, chunk)
+            running = crc32(chunk, running)
+            if update and at < covered:
+                update(chunk if at + n <= covered else memoryview(chunk)[: covered - at])
+            at += n
+        if running != crc:
+            raise FormatError("damaged record at log position %d" % position)
+        return kind, length
+
+    def body(self, position):
+        """Return (kind, body as bytes) of the record at position, its CRC checked. Raises FormatError."""
+        kind, length, crc = self.header(position)
+        if kind not in _KINDS or length > self.end() - position:
+            raise FormatError("no record at log position %d" % position)
+        body = bytearray(length)
+        self.read(position + RECORD_HEADER, body)
+        if crc32(body, record_crc(self.arena, position, kind, length)) != crc:
+            raise FormatError("damaged record at log position %d" % position)
+        return kind, bytes(body)
+
+    def end(self):
+        """Return the log position behind the last byte that the units of this log can hold."""
+        return self._limit(len(self.starts) - 1) if self.starts else 0
+
+    def _next(self, position):
+        """Return the position of the next record at or after position, or -1 at the end of the log."""
+        byte = self._header
+        while position < self.end():
+            i = self._find(position)
+            if i < 0:  # a unit is missing here: go on with the next one that is there
+                for first in self.firsts:
+                    if first > position:
+                        return self._next(first)
+                return -1
+            offset = self.units[i] * self.erase_size + UNIT_HEADER + position - self.starts[i]
+            self.read_into(offset, memoryview(byte)[:1])
+            if byte[0] == PAD:
+                position += self.program_size - offset % self.program_size
+            elif byte[0] == BLANK:
+                position = self._limit(i)
+            else:
+                return position
+        return -1
+
+    def records(self, end=None):
+        """Yield (position, kind, length) of each record header up to the log position end, bodies unchecked."""
+        position = self._next(self.starts[0]) if self.starts else -1
+        while position >= 0 and (end is None or position < end):
+            kind, length, _crc = self.header(position)
+            yield position, kind, length
+            position = self._next(position + RECORD_HEADER + length)
+
+    def _resync(self, position):
+        """Return the position of the next record whose CRC holds, or -1."""
+        while position >= 0:
+            try:
+                self.check(position)
+                return position
+            except FormatError:
+                position = self._next(position + 1)
+        return -1
+
+    def commits(self):
+        """Yield (Commit, position behind its record, whole) for each commit of the log, everything checked.
+
+        whole is False when something in the log before it is damaged or missing: the digest tells.
+        """
+        digest = b""
+        running = sha256()
+        position = self._next(self.starts[0]) if self.starts else -1
+        whole = position == 0
+        while position >= 0:
+            try:
+                kind, length = self.check(position, running.update)
+            except FormatError:
+                whole = False
+                running = sha256()
+                position = self._resync(position + 1)
+                continue
+            after = position + RECORD_HEADER + length
+            if kind in (COMMIT, SPILL):
+                digest = running.digest()
+                running = sha256()
+                if kind == COMMIT:
+                    commit = parse_commit(self.body(position)[1])
+                    whole = whole and commit.digest == digest
+                    yield commit, after, whole
+                    digest = commit.digest
+                running.update(digest)
+            position = self._next(after)

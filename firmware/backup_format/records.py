@@ -1,0 +1,203 @@
+"""Records of a journal: entries, tombstones and what ends a transaction (FORMAT.md, "Records")."""
+
+from binascii import crc32, hexlify, unhexlify
+
+from .compact import encode_to, head
+from .errors import FormatError
+from .expand import decode, read_head, read_string
+from .layout import get_u32, put_u32
+from .port import const
+
+RECORD_HEADER = const(8)  # bytes: kind, length (3 bytes), CRC-32
+PAD = const(0x00)  # no record: the rest of this program unit is unused
+ENTRY = const(0x45)  # "E": a state entry
+TOMBSTONE = const(0x54)  # "T": a deleted key
+COMMIT = const(0x43)  # "C": ends a transaction; everything before it in this arena is a snapshot
+SPILL = const(0x53)  # "S": ends a transaction that is no snapshot
+BLANK = const(0xFF)  # nothing was written here
+
+RECOVERABLE = const(1)  # flag of an entry: a channel with a channel_setup
+AS_TEXT = const(2)  # flag of an entry: the value is JSON text that the compact coding does not take, in a byte string
+
+TOMBSTONE_VERSION = 0xFFFFFFFFFFFFFFFF
+MAX_KEY = const(400)  # bytes of a key's text
+
+# Codes are positions in these tables, which only ever grow at their ends.
+TRIGGERS = ("first", "new-channel", "periodic", "address", "deleted", "retry")
+STRATEGIES = ("never", "new-channels-only", "periodic")
+_PREFIXES = ("channels/", "nodes/", "nodestates/", "allowlists/", "trackers/", "peers/")
+
+
+def pack_record_header(buf, kind, length, crc):
+    """Write the 8-byte header of a record of length bytes (body alone, below 2^24) into buf."""
+    if length >> 24:
+        raise FormatError("record of %d bytes" % length)
+    put_u32(buf, 0, kind << 24 | length)
+    put_u32(buf, 4, crc)
+
+
+def record_crc(arena, position, kind, length):
+    """Return the CRC-32 of a record's identity: where it must lie, and its kind and length. The body follows."""
+    identity = bytearray(12)
+    put_u32(identity, 0, arena)
+    put_u32(identity, 4, position)
+    put_u32(identity, 8, kind << 24 | length)
+    return crc32(bytes(identity))
+
+
+def parse_record_header(buf):
+    """Return (kind, length, crc) of the record header in buf (8 bytes)."""
+    first = get_u32(buf, 0)
+    return first >> 24, first & 0xFFFFFF, get_u32(buf, 4)
+
+
+def _encode_key(key, node_id):
+    """Return key (str) coded: the table's prefix and hex as bytes, the own node id (bytes) left out."""
+    for i, prefix in enumerate(_PREFIXES):
+        if key.startswith(prefix):
+            try:
+                raw = unhexlify(key[len(prefix) :])
+            except ValueError:
+                break
+            if prefix + hexlify(raw).decode() != key:  # upper case
+                break
+            own = raw[: len(node_id)] == node_id
+            return head(0, 2 * i + own) + _bytes(raw[len(node_id) :] if own else raw)
+    text = key.encode()
+    if len(text) > MAX_KEY:
+        raise FormatError("key of %d bytes" % len(text))
+    return head(3, len(text)) + text
+
+
+def _decode_key(data, p, node_id):
+    """Return (key as str, next position)."""
+    major, code, after = read_head(data, p)
+    if major == 3:
+        text, after = read_string(data, p, 3)
+        try:
+            return str(text, "utf-8"), after
+        except UnicodeError:
+            raise FormatError("a key that is not UTF-8") from None
+    if major or code < 0 or code >> 1 >= len(_PREFIXES):
+        raise FormatError("unknown kind of key")
+    raw, after = read_string(data, after, 2)
+    return _PREFIXES[code >> 1] + hexlify(node_id + raw if code & 1 else raw).decode(), after
+
+
+def _bytes(raw):
+    return head(2, len(raw)) + raw
+
+
+def entry_head(flags, key, version, signature, node_id):
+    """Return the body of an entry's record up to its value, which follows in compact coding.
+
+    flags: RECOVERABLE and AS_TEXT; key: str; version: 0 ... 2^64-2; signature: 0 or 64 bytes; node_id: 33 bytes.
+    """
+    return head(0, flags) + _encode_key(key, node_id) + head(0, version) + _bytes(signature)
+
+
+def tombstone_body(key, signature, node_id):
+    """Return the whole body of a tombstone's record."""
+    return _encode_key(key, node_id) + _bytes(signature)
+
+
+def _uint(data, p):
+    major, n, p = read_head(data, p)
+    if major or n < 0:
+        raise FormatError("an unsigned integer is missing")
+    return n, p
+
+
+def parse_entry_head(data, node_id):
+    """Return (flags, key, version, signature, position of the value) from the first bytes of an entry's body."""
+    flags, p = _uint(data, 0)
+    if flags & ~(RECOVERABLE | AS_TEXT):
+        raise FormatError("unknown flags %d" % flags)
+    key, p = _decode_key(data, p, node_id)
+    version, p = _uint(data, p)
+    signature, p = read_string(data, p, 2)
+    return flags, key, version, signature, p
+
+
+def parse_tombstone(data, node_id):
+    """Return (key, signature) from the body of a tombstone's record."""
+    key, p = _decode_key(data, 0, node_id)
+    signature, p = read_string(data, p, 2)
+    return key, signature
+
+
+def entry_value(flags, coded):
+    """Return the JSON text of an entry's value from its coded bytes. Raises FormatError."""
+    if flags & AS_TEXT:
+        text, p = read_string(coded, 0, 2)
+        if p != len(coded):
+            raise FormatError("bytes after a value")
+        return text
+    return decode(coded)
+
+
+def code_value(text):
+    """Return (flags, pieces) for a value's JSON text: coded compactly, or as it is if that coding does not take it.
+
+    pieces: a list of bytes, some hundred each: a board finds no room in one place for a long value.
+    """
+    pieces = []
+    try:
+        encode_to(text, pieces.append)
+        return 0, pieces
+    except FormatError:
+        return AS_TEXT, [head(2, len(text)), text]
+
+
+class Commit:
+    """What ends a snapshot.
+
+    number: counts snapshots of this medium from 1. time: unix seconds, or None if the board's clock was unset.
+    trigger: one of TRIGGERS. strategy: one of STRATEGIES; updates: N of periodic, else 0. entries: live entries.
+    channels: recoverable channels among them. digest: 32 bytes, over all records of the arena up to here.
+    """
+
+    def __init__(self, number, time, trigger, strategy, updates, entries, channels, digest=b""):
+        self.number = number
+        self.time = time
+        self.trigger = trigger
+        self.strategy = strategy
+        self.updates = updates
+        self.entries = entries
+        self.channels = channels
+        self.digest = digest
+
+    def fields(self):
+        """Return the body up to the digest (which covers it too)."""
+        return (
+            head(0, self.number)
+            + (b"\xf6" if self.time is None else head(0, self.time))
+            + head(0, TRIGGERS.index(self.trigger))
+            + head(0, STRATEGIES.index(self.strategy))
+            + head(0, self.updates)
+            + head(0, self.entries)
+            + head(0, self.channels)
+        )
+
+    def body(self):
+        """Return the whole body of the record."""
+        return self.fields() + _bytes(self.digest)
+
+
+def parse_commit(data):
+    """Return the Commit in the body data. Raises FormatError."""
+    number, p = _uint(data, 0)
+    time = None
+    if data[p : p + 1] == b"\xf6":
+        p += 1
+    else:
+        time, p = _uint(data, p)
+    trigger, p = _uint(data, p)
+    strategy, p = _uint(data, p)
+    updates, p = _uint(data, p)
+    entries, p = _uint(data, p)
+    channels, p = _uint(data, p)
+    digest, p = read_string(data, p, 2)
+    if p != len(data) or len(digest) != 32 or trigger >= len(TRIGGERS) or strategy >= len(STRATEGIES):
+        raise FormatError("a commit that this program does not understand")
+    return Commit(number, time, TRIGGERS[trigger], STRATEGIES[strategy], updates, entries, channels, digest)

@@ -1,0 +1,132 @@
+"""What the board answers to a host that asks for its backups: list, open, read, status (LINK.md, "Backup services")."""
+
+import json
+from binascii import hexlify
+
+from backup_format.frames import E_MALFORMED, E_SERVICE, LIST, MAX_TO_HOST, OPEN, READ, STATUS, ServiceError
+from backup_format.layout import get_u16, get_u32
+
+NO_SNAPSHOT = E_SERVICE
+NO_SUCH_SNAPSHOT = E_SERVICE + 1
+NO_MEDIUM = E_SERVICE + 2
+_PAGE = 6  # commits per answer
+
+
+class BackupService:
+    """Answers from a BackupRuntime; board: the board's name. handlers: {frame kind: callable(payload) -> answer}."""
+
+    def __init__(self, runtime, board):
+        self._runtime = runtime
+        self._journal = runtime.journal
+        self._board = board
+        self._listing = None
+        self.handlers = {LIST: self.list, OPEN: self.open, READ: self.read, STATUS: self.status}
+
+    def _medium(self):
+        """Return the CheckedDevice. Raises ServiceError while the medium could not be read."""
+        if not self._journal.mounted:
+            raise ServiceError(NO_MEDIUM, self._runtime.last_error or "the medium was not read yet")
+        return self._journal.device
+
+    def _commits(self):
+        """Yield (Log, Commit, log position behind it, whole) of the whole medium, oldest first."""
+        journal = self._journal
+        self._medium()
+        found = journal.arenas()
+        for arena in sorted(found):
+            log = journal.log(arena, found[arena])
+            for commit, end, whole in log.commits():
+                yield log, commit, end, whole
+
+    def list(self, payload):
+        """Payload: u8, 0 to begin, 1 to go on. Answer: JSON {"snapshots": [...], "more": bool}, oldest first."""
+        if len(payload) != 1:
+            raise ServiceError(E_MALFORMED, "list takes one byte")
+        if payload[0] == 0 or self._listing is None:
+            self._listing = self._commits()
+        page = []
+        for log, commit, _end, whole in self._listing:
+            page.append(
+                {
+                    "number": commit.number,
+                    "time": commit.time,
+                    "trigger": commit.trigger,
+                    "channels": commit.channels,
+                    "entries": commit.entries,
+                    "arena": log.arena,
+                    "whole": whole,
+                }
+            )
+            if len(page) == _PAGE:
+                break
+        return json.dumps({"snapshots": page, "more": len(page) == _PAGE}).encode()
+
+    def open(self, payload):
+        """Payload: u32 number of a snapshot, 0 for the newest whole one. Answer: JSON of where it lies."""
+        number = get_u32(payload, 0)
+        journal = self._journal
+        self._medium()
+        if number == 0:
+            if journal.last is None:
+                error = self._runtime.last_error
+                raise ServiceError(NO_SNAPSHOT, "no snapshot yet" + (": " + error if error else ""))
+            number = journal.last.number
+        for log, commit, end, whole in self._commits():
+            if commit.number == number:
+                return json.dumps(
+                    {
+                        "number": number,
+                        "whole": whole,
+                        "arena": log.arena,
+                        "end": end,
+                        "erase_size": log.erase_size,
+                        "program_size": log.program_size,
+                        "units": _ranges(log.units),
+                    }
+                ).encode()
+        raise ServiceError(NO_SUCH_SNAPSHOT, "no snapshot number %d" % number)
+
+    def read(self, payload):
+        """Payload: u32 byte offset on the medium, u16 length (at most MAX_TO_HOST). Answer: these bytes."""
+        offset, length = get_u32(payload, 0), get_u16(payload, 4)
+        if length > MAX_TO_HOST:
+            raise ServiceError(E_MALFORMED, "at most %d bytes at once" % MAX_TO_HOST)
+        data = bytearray(length)
+        self._medium().read_into(offset, data)
+        return data
+
+    def status(self, _payload):
+        """Answer: JSON of the board, its storage and its backups."""
+        runtime, journal = self._runtime, self._journal
+        last = journal.last
+        strategy = runtime.schedule.strategy
+        device = journal.device if journal.mounted else None
+        return json.dumps(
+            {
+                "board": self._board,
+                "strategy": strategy.name,
+                "updates": strategy.updates,
+                "size": device.size if device else None,
+                "programmed_bytes": device.programmed_bytes if device else 0,
+                "erases": device.erases if device else 0,
+                "node_id": None if journal.node_id is None else hexlify(journal.node_id).decode(),
+                "snapshot": None if last is None else last.number,
+                "time": None if last is None else last.time,
+                "trigger": None if last is None else last.trigger,
+                "channels": runtime.state.index.channels,
+                "unwritten": runtime.unwritten,
+                "failures": runtime.failures,
+                "last_error": runtime.last_error,
+            }
+        ).encode()
+
+
+def _ranges(units):
+    """Return units as [first, count] pairs of runs that lie side by side, in their order."""
+    ranges = []
+    for unit in units:
+        if ranges and ranges[-1][0] + ranges[-1][1] == unit:
+            ranges[-1][1] += 1
+        else:
+            ranges.append([unit, 1])
+    return ranges

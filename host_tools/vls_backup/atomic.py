@@ -1,0 +1,56 @@
+"""Write a file so that at every moment its name shows the old content or the new, whole."""
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterable
+
+from vls_backup.errors import OutputError
+
+
+def write_atomic(path: str, data: bytes, inputs: Iterable[str] = ()) -> None:
+    """Put data (bytes) at path with mode 0600: temporary file beside it, fsync, rename, fsync of the folder.
+
+    A link at path is replaced, not followed. Raise OutputError, with the old content untouched and no temporary file
+    left, when the folder is missing, path is no regular file, path is one of inputs (also through a link), or any
+    step fails.
+    """
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise OutputError(f"{path}: cannot be written: there is no folder {folder}. Make it first, or name another one")
+    _refuse_what_must_stay(path, inputs)
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=".vls-backup-", dir=folder)  # mode 0600
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        if os.name == "posix":  # elsewhere a folder can't be opened
+            _sync_folder(folder)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _refuse_what_must_stay(path: str, inputs: Iterable[str]) -> None:
+    try:
+        there = os.stat(path)
+    except OSError:
+        return  # nothing there, or a link to nothing
+    if not stat.S_ISREG(there.st_mode):
+        raise OutputError(f"{path}: cannot be written: it is not a regular file. Name a new file")
+    for name in inputs:
+        if os.path.exists(name) and os.path.samestat(there, os.stat(name)):
+            raise OutputError(f"{path}: is the input file itself ({name}), which must not be lost. Name another output")
+
+
+def _sync_folder(folder: str) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,275 @@
+"""The recoverable channels in a signer's state, each checked field by field before anyone relies on it.
+
+A channel entry (VLS's ChannelEntry; read in vls-persist) is recoverable once `channel_setup` is filled; before that it
+is a stub without money in it. Its key is hex of own node id 33, peer id 33 and dbid u64 little-endian. Peer addresses
+stand in entries of their own, `peers/<peer id>`. Fields that no recovery needs are not looked at.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+from vls_backup.addresses import encode_wireaddr
+from vls_backup.backup_file import U64_MAX, Backup, plain
+from vls_backup.errors import FieldError
+from vls_backup.fields import bytes_from_hex, is_point, point_from_hex
+from vls_backup.scb import MAX_DBID
+from vls_backup.shachain import Secrets, is_complete, known_secrets
+
+CHANNEL_PREFIX = "channels/"
+PEER_PREFIX = "peers/"
+
+CHANNEL_TYPES = {
+    "Legacy": b"",
+    "StaticRemoteKey": bytes.fromhex("1000"),  # feature bit 12
+    "Anchors": bytes.fromhex("101000"),  # bits 12 and 20
+    "AnchorsZeroFeeHtlc": bytes.fromhex("401000"),  # bits 12 and 22
+}
+"""VLS's commitment types and the feature bits (BOLT 9) that Core Lightning wants for each."""
+
+WARNINGS = {
+    "missing_peer_addr": "no address of the peer is known, so lightningd could not reach it",
+    "peer_addr_invalid": "the peer's address cannot be used",
+    "peer_addr_inbound": "the address was learned when the peer called in: its port is likely not where it listens; "
+    "find out the peer's public address for `lightning-cli connect`",
+    "shachain_tlv_missing": "no revocation secrets are stored: a peer who cheats cannot be punished",
+    "shachain_incomplete": "not all revocation secrets are there: not every cheating can be punished",
+    "dbid_not_unique": "another channel has the same dbid, and lightningd silently skips the second one: recover this "
+    "one in a fresh lightning-dir",
+    "channel_closed": "the signer saw this channel closed: recover it only if its money has not come back yet",
+}
+"""Names of warnings (the first and the fourth are Greenlight's) and what each means for the owner."""
+
+
+class Points(NamedTuple):
+    """The counterparty's points, 33 bytes each, in the order in which Greenlight prints them."""
+
+    delayed_payment_basepoint: bytes
+    funding_pubkey: bytes
+    htlc_basepoint: bytes
+    payment_point: bytes
+    revocation_basepoint: bytes
+
+
+class PeerAddress(NamedTuple):
+    """A peer's address as the node last saw it: as text, as wireaddr or why there is none, and who called whom."""
+
+    text: str
+    wireaddr: bytes | None
+    fault: str | None
+    direction: str | None
+
+
+class Channel(NamedTuple):
+    """One recoverable channel. Delays in blocks; txid in internal byte order; secrets None = none were ever stored."""
+
+    key: str
+    peer_id: bytes
+    dbid: int
+    address: PeerAddress | None
+    txid: bytes
+    vout: int
+    funding_sats: int
+    points: Points
+    opened_by_us: bool
+    our_delay: int
+    their_delay: int
+    commitment_type: str
+    secrets: Secrets | None
+    closed: bool
+    warnings: list[str]
+
+    @property
+    def wireaddr(self) -> bytes | None:
+        """The peer's address as lightningd wants it, or None: then the channel is not complete."""
+        return self.address.wireaddr if self.address else None
+
+
+class Fault(NamedTuple):
+    """An entry that cannot be trusted, and why."""
+
+    key: str
+    reason: str
+
+    def __str__(self) -> str:
+        """Return "KEY: reason"."""
+        return f"{self.key}: {self.reason}"
+
+
+_U16 = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
+class _Outpoint(msgspec.Struct, gc=False):
+    txid: str
+    vout: _U16
+
+
+class _Points(msgspec.Struct, gc=False):
+    delayed_payment_basepoint: str
+    funding_pubkey: str
+    htlc_basepoint: str
+    payment_point: str
+    revocation_basepoint: str
+
+
+class _Setup(msgspec.Struct, gc=False):
+    is_outbound: bool
+    channel_value_sat: Annotated[int, msgspec.Meta(ge=0)]
+    funding_outpoint: _Outpoint
+    holder_selected_contest_delay: _U16
+    counterparty_points: _Points
+    counterparty_selected_contest_delay: _U16
+    commitment_type: str
+
+
+class _Secrets(msgspec.Struct, gc=False):
+    old_secrets: list[tuple[list[int], int]]
+
+
+class _Enforcement(msgspec.Struct, gc=False):
+    counterparty_secrets: _Secrets | None = None
+    channel_closed: bool = False
+
+
+class _ChannelEntry(msgspec.Struct, gc=False):
+    channel_setup: _Setup | None
+    enforcement_state: _Enforcement | None = None
+
+
+class _Stub(msgspec.Struct, gc=False):
+    channel_setup: None
+
+
+class _PeerEntry(msgspec.Struct, gc=False):
+    peer_id: str
+    addr: str
+    direction: str | None = None
+
+
+_channel_decoder = msgspec.json.Decoder(_ChannelEntry)
+_stub_decoder = msgspec.json.Decoder(_Stub)
+_peer_decoder = msgspec.json.Decoder(_PeerEntry)
+
+
+def recoverable_channels(backup: Backup) -> Iterator[Channel | Fault]:
+    """Yield a Fault for each damaged peer entry, then a Channel or a Fault for each channel, by key bytewise."""
+    peers: dict[bytes, PeerAddress | Fault] = {}
+    for key, value in backup.live(PEER_PREFIX):
+        peer_id = b""
+        try:
+            peer_id = point_from_hex("key", key.removeprefix(PEER_PREFIX))
+            peers[peer_id] = _peer_address(key, value)
+        except FieldError as error:
+            peers[peer_id] = fault = Fault(key, str(error))
+            yield fault
+    dbids: set[int] = set()
+    for key, value in backup.live(CHANNEL_PREFIX):
+        try:
+            channel = _channel(key, value, backup.node_id, peers)
+        except FieldError as error:
+            yield Fault(key, str(error))
+            continue
+        if channel is not None:
+            if channel.dbid in dbids:
+                channel.warnings.append("dbid_not_unique")
+            dbids.add(channel.dbid)
+            yield channel
+
+
+def _peer_address(key: str, value: msgspec.Raw) -> PeerAddress | Fault:
+    try:
+        entry = _peer_decoder.decode(value)
+    except msgspec.MsgspecError as error:
+        raise FieldError("", plain(error)) from error
+    if PEER_PREFIX + entry.peer_id.lower() != key.lower():
+        raise FieldError("peer_id", f"is {entry.peer_id}, not the one in the key")
+    try:
+        return PeerAddress(entry.addr, encode_wireaddr(entry.addr), None, entry.direction)
+    except ValueError as error:
+        return PeerAddress(entry.addr, None, f"{entry.addr}: {error}", entry.direction)
+
+
+def _channel(key: str, value: msgspec.Raw, own_id: bytes, peers: dict[bytes, PeerAddress | Fault]) -> Channel | None:
+    """Return the channel, or None for a stub. Raise FieldError."""
+    try:
+        entry = _channel_decoder.decode(value)
+    except msgspec.MsgspecError as error:
+        if _is_stub(value):
+            return None
+        raise FieldError("", plain(error)) from error
+    setup = entry.channel_setup
+    if setup is None:
+        return None
+    peer_id, dbid = _parse_key(key, own_id)
+    address = peers.get(peer_id)
+    if isinstance(address, Fault):
+        raise FieldError("", f"its peer's entry is damaged: {address}")
+    if setup.channel_value_sat > U64_MAX:
+        raise FieldError("channel_setup.channel_value_sat", "is more than 2^64-1")
+    if setup.commitment_type not in CHANNEL_TYPES:
+        raise FieldError("channel_setup.commitment_type", f"{setup.commitment_type!r} is not supported")
+    state = entry.enforcement_state or _Enforcement()
+    stored = state.counterparty_secrets
+    secrets = known_secrets(stored.old_secrets) if stored else None
+    address = address if address and address.text else None
+    return Channel(
+        key=key,
+        peer_id=peer_id,
+        dbid=dbid,
+        address=address,
+        txid=bytes_from_hex("channel_setup.funding_outpoint.txid", setup.funding_outpoint.txid, 32),
+        vout=setup.funding_outpoint.vout,
+        funding_sats=setup.channel_value_sat,
+        points=_points(setup.counterparty_points),
+        opened_by_us=setup.is_outbound,
+        our_delay=setup.holder_selected_contest_delay,
+        their_delay=setup.counterparty_selected_contest_delay,
+        commitment_type=setup.commitment_type,
+        secrets=secrets,
+        closed=state.channel_closed,
+        warnings=_warnings(address, secrets, state.channel_closed),
+    )
+
+
+def _is_stub(value: msgspec.Raw) -> bool:
+    try:
+        _stub_decoder.decode(value)
+    except msgspec.MsgspecError:
+        return False
+    return True
+
+
+def _parse_key(key: str, own_id: bytes) -> tuple[bytes, int]:
+    """Return (peer id, dbid) out of a channel's key, 74 bytes in hex."""
+    raw = bytes_from_hex("key", key.removeprefix(CHANNEL_PREFIX), 74)
+    if raw[:33] != own_id:
+        raise FieldError("key", f"belongs to node {raw[:33].hex()}, but this is the backup of {own_id.hex()}")
+    if not is_point(raw[33:66]):
+        raise FieldError("key", f"the peer id {raw[33:66].hex()} is not a point on the curve secp256k1")
+    dbid = int.from_bytes(raw[66:], "little")
+    if not 1 <= dbid <= MAX_DBID:
+        raise FieldError("key", f"dbid {dbid} is not 1 to {MAX_DBID}; lightningd would abort")
+    return raw[33:66], dbid
+
+
+def _points(points: _Points) -> Points:
+    path = "channel_setup.counterparty_points."
+    return Points(*(point_from_hex(path + name, getattr(points, name)) for name in Points._fields))
+
+
+def _warnings(address: PeerAddress | None, secrets: Secrets | None, closed: bool) -> list[str]:
+    warnings = []
+    if address is None:
+        warnings.append("missing_peer_addr")
+    elif address.wireaddr is None:
+        warnings.append("peer_addr_invalid")
+    elif address.direction == "in":
+        warnings.append("peer_addr_inbound")
+    if secrets is None:
+        warnings.append("shachain_tlv_missing")
+    elif not is_complete(secrets):
+        warnings.append("shachain_incomplete")
+    if closed:
+        warnings.append("channel_closed")
+    return warnings

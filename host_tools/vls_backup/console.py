@@ -1,0 +1,59 @@
+"""Words and data for the user: stdout carries data, stderr words; nothing out of a file may steer the terminal."""
+
+import os
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import click
+
+from vls_backup.errors import OutputError
+
+CLOSED_PIPE_STATUS = 141
+"""The exit status that a shell shows for a program whose reader went away (128 + SIGPIPE)."""
+
+
+def printable(text: str) -> str:
+    """Return text on one line, with control and format characters (escape sequences) shown as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def say(text: str) -> None:
+    """Print words to stderr, if anyone listens. What comes out of a file goes through printable() first."""
+    with suppress(OSError):
+        click.echo(text, err=True)
+
+
+def emit(text: str) -> None:
+    """Write text to stdout as UTF-8 and flush. Raise OutputError; leave quietly if the reader went away."""
+    if sys.stdout is None:
+        raise OutputError("standard output is closed: use --output FILE")
+    try:
+        click.echo(text.encode(), nl=False)
+    except BrokenPipeError:
+        _drop_stdout()
+        raise SystemExit(CLOSED_PIPE_STATUS) from None
+    except OSError as error:
+        _drop_stdout()
+        raise OutputError(f"standard output: cannot be written: {error.strerror or error}") from error
+
+
+def _drop_stdout() -> None:
+    # What is still buffered must not raise again when Python ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def age(created_at: str, now: datetime | None = None) -> str:
+    """Return how old an RFC 3339 time is, in words: "3 days ago"."""
+    try:
+        made = datetime.fromisoformat(created_at)
+        seconds = int(((now or datetime.now(UTC)) - made).total_seconds())
+    except (ValueError, TypeError):
+        return "its age is unknown: the time cannot be read"
+    if seconds < -60:
+        return "a time in the future: some clock is wrong"
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = seconds // size
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"

@@ -1,0 +1,152 @@
+"""`convert-backup`: a backup file to the input of Core Lightning's `recoverchannel`."""
+
+import shlex
+from typing import NamedTuple
+
+import click
+
+from vls_backup.atomic import write_atomic
+from vls_backup.backup_file import Backup, read_backup
+from vls_backup.channels import CHANNEL_TYPES, WARNINGS, Channel, Fault, recoverable_channels
+from vls_backup.console import age, emit, printable, say
+from vls_backup.errors import BackupError, IncompleteError
+from vls_backup.scb import MIN_INDEX, Scb, channel_id_v1, decode_scb, encode_scb
+
+_NAMED_AT_MOST = 5
+
+
+class Conversion(NamedTuple):
+    """SCBs in hex in the order of the channels' keys, what was left out, and (key, name of a warning) pairs."""
+
+    scbs: list[str]
+    faulty: list[Fault]
+    incomplete: list[str]
+    warnings: list[tuple[str, str]]
+
+
+def to_scb(channel: Channel) -> Scb:
+    """Return the SCB of a complete channel, in the form that gets the money back (docs/recovery.md)."""
+    if channel.wireaddr is None:
+        raise ValueError("the channel has no usable address")
+    points = channel.points
+    return Scb(
+        dbid=channel.dbid,
+        channel_id=channel_id_v1(channel.txid, channel.vout),
+        node_id=channel.peer_id,
+        wireaddr=channel.wireaddr,
+        txid=channel.txid,
+        vout=channel.vout,
+        funding_sats=channel.funding_sats,
+        channel_type=CHANNEL_TYPES[channel.commitment_type],
+        min_index=MIN_INDEX,
+        secrets=channel.secrets or (),
+        basepoints=(
+            points.revocation_basepoint,
+            points.payment_point,
+            points.htlc_basepoint,
+            points.delayed_payment_basepoint,
+        ),
+        opener=0 if channel.opened_by_us else 1,
+        remote_to_self_delay=channel.our_delay,
+    )
+
+
+def scb_hex(channel: Channel) -> str:
+    """Return the channel's SCB in hex, after our own strict decoder has read the same out of it."""
+    scb = to_scb(channel)
+    data = encode_scb(scb)
+    try:
+        same = decode_scb(data) == scb
+    except ValueError as error:
+        raise BackupError(f"internal: {channel.key}: our own SCB does not decode: {error}. Please report it") from error
+    if not same:
+        raise BackupError(f"internal: {channel.key}: our own SCB decodes to something else. Please report it")
+    return data.hex()
+
+
+def convert(backup: Backup) -> Conversion:
+    """Convert every complete channel, and note every other one."""
+    result = Conversion([], [], [], [])
+    for item in recoverable_channels(backup):
+        if isinstance(item, Fault):
+            result.faulty.append(item)
+            continue
+        if item.address and item.address.fault:
+            result.faulty.append(Fault(item.key, f"the peer's address {item.address.fault}"))
+        elif item.wireaddr is None:
+            result.incomplete.append(item.key)
+        else:
+            result.scbs.append(scb_hex(item))
+            result.warnings.extend((item.key, warning) for warning in item.warnings)
+    return result
+
+
+def recoverchannel_json(scbs: list[str]) -> str:
+    """Return {"scb": [...]} as glcli prints it: 2 spaces, a final newline. Hex needs no escaping."""
+    return '{\n  "scb": [\n    "' + '",\n    "'.join(scbs) + '"\n  ]\n}\n'
+
+
+def refuse_incomplete(backup: Backup, result: Conversion) -> None:
+    """Raise BackupError if anything was left out: without --skip-incomplete all channels must be there."""
+    hint = "--skip-incomplete converts the others"
+    if result.faulty:
+        fault, more = result.faulty[0], len(result.faulty) - 1
+        others = f" (and {more} more faults)" if more else ""
+        raise BackupError(f"{backup.name}: {fault}{others}. {hint}")
+    if result.incomplete:
+        keys, more = result.incomplete[:_NAMED_AT_MOST], len(result.incomplete) - _NAMED_AT_MOST
+        others = f" and {more} more" if more > 0 else ""
+        why = WARNINGS["missing_peer_addr"]
+        raise IncompleteError(f"{backup.name}: incomplete: {', '.join(keys)}{others}: {why}. {hint}")
+
+
+def _say_what_is_missing(result: Conversion) -> None:
+    for fault in result.faulty:
+        say(f"Skipped {printable(str(fault))}")
+    for key in result.incomplete:
+        say(f"Skipped {printable(key)}: missing_peer_addr: {WARNINGS['missing_peer_addr']}")
+
+
+def _say_what_next(backup: Backup, result: Conversion, output: str | None) -> None:
+    for key, warning in result.warnings:
+        say(f"Warning: {key}: {warning}: {WARNINGS[warning]}")
+    left_out = len(result.faulty) + len(result.incomplete)
+    say(f"Converted {len(result.scbs)} channels of node {backup.node_id.hex()}, left out {left_out}.")
+    say(f"The backup was made {printable(backup.created_at)} ({age(backup.created_at)}).")
+    say(_ADVICE.format(file=shlex.quote(printable(output)) if output else "FILE"))
+
+
+_ADVICE = r"""
+This is a safety net for a node that is lost for good, never a way to move it: do not run the old node and the
+recovered one side by side. Peers punish an old state by taking the whole channel.
+
+Give lightningd one SCB per call, so that none holds up the others:
+  for scb in $(jq -r '.scb[]' {file}); do lightning-cli recoverchannel "[\"$scb\"]"; done
+
+Dual-funded (v2) channels are not supported: their channel ids cannot be told from a signer's state.
+What comes before and after is in docs/recovery.md."""
+
+
+@click.command(epilog="\b\nExample:\n  vls-backup convert-backup --path backup.json --output cln-recoverchannel.json")
+@click.option("--path", required=True, metavar="FILE", help="The backup file; - reads standard input.")
+@click.option("--format", "form", type=click.Choice(["cln"]), default="cln", show_default=True, help="What to make.")
+@click.option("--output", metavar="FILE", help="Write here instead of to standard output.")
+@click.option("--skip-incomplete", is_flag=True, help="Leave out channels without an address, and damaged ones.")
+def command(path: str, form: str, output: str | None, skip_incomplete: bool) -> None:
+    """Make Core Lightning's recoverchannel input of a backup.
+
+    The result goes to standard output; what was left out, warnings and advice go to standard error.
+    """
+    backup = read_backup(path)
+    result = convert(backup)
+    if not skip_incomplete:
+        refuse_incomplete(backup, result)
+    _say_what_is_missing(result)
+    if not result.scbs:
+        raise IncompleteError(f"{backup.name}: no complete channel: there is nothing that lightningd could recover")
+    text = recoverchannel_json(result.scbs)
+    if output is None:
+        emit(text)
+    else:
+        write_atomic(output, text.encode(), inputs=[path])
+    _say_what_next(backup, result, output)

@@ -1,0 +1,51 @@
+"""What can go wrong, each kind with the exit status that scripts may rely on."""
+
+
+class BackupError(Exception):
+    """One plain sentence for the user: what is wrong, where, and what to do. Status 1: the input is bad or damaged."""
+
+    exit_status = 1
+
+
+class IncompleteError(BackupError):
+    """Channels lack what a recovery needs (an address), or no complete channel is there at all."""
+
+    exit_status = 3
+
+
+class NoSnapshotError(BackupError):
+    """The board answers, but holds no snapshot yet."""
+
+    exit_status = 4
+
+
+class BoardError(BackupError):
+    """The board or its port: not found, busy, or it stopped answering."""
+
+    exit_status = 5
+
+
+class OutputError(BackupError):
+    """The result could not be written; what was there before is untouched."""
+
+    exit_status = 6
+
+
+class FieldError(ValueError):
+    """One field of a state entry that is not what it must be. The caller adds the file and the entry's key."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        """Say which field (dotted path inside the value; "" = the value itself) and what is wrong with it."""
+        super().__init__(f"field {field}: {reason}" if field else reason)
+
+
+EXIT_STATUS_HELP = """\
+Exit status:
+  0    done
+  1    the input file is bad or damaged
+  2    wrong usage
+  3    incomplete: a channel without an address, or no complete channel
+  4    no snapshot on the board yet
+  5    the board or its port: not found, or it stopped answering
+  6    the output could not be written
+  130  stopped by Ctrl-C"""

@@ -1,0 +1,40 @@
+"""Checks of single fields: hex of a fixed length, points on secp256k1."""
+
+from functools import lru_cache
+
+import coincurve
+
+from vls_backup.errors import FieldError
+
+
+def bytes_from_hex(field: str, text: str, size: int) -> bytes:
+    """Return the size bytes that text names in hex (either case), or raise FieldError for this field."""
+    if len(text) != 2 * size:
+        raise FieldError(field, f"must be {2 * size} hex characters ({size} bytes), found {len(text)}")
+    try:
+        data = bytes.fromhex(text)
+    except ValueError:
+        data = b""
+    if len(data) != size:  # fromhex skips blanks between bytes
+        raise FieldError(field, "holds something that is not hex")
+    return data
+
+
+@lru_cache(maxsize=4096)
+def is_point(data: bytes) -> bool:
+    """Tell whether data is a compressed point on secp256k1 (33 bytes)."""
+    if len(data) != 33:
+        return False
+    try:
+        coincurve.PublicKey(data)
+    except ValueError:
+        return False
+    return True
+
+
+def point_from_hex(field: str, text: str) -> bytes:
+    """Return the 33-byte compressed point that text names in hex, or raise FieldError."""
+    data = bytes_from_hex(field, text, 33)
+    if not is_point(data):
+        raise FieldError(field, "is not a point on the curve secp256k1")
+    return data

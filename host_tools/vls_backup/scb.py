@@ -1,0 +1,167 @@
+"""Core Lightning's static channel backup (SCB), one element of `recoverchannel`'s `scb` array: encode and decode.
+
+Layout (read in CLN's common/scb_wire.csv; all integers big-endian): id u64, channel_id 32, node_id 33, wireaddr,
+funding txid 32 (internal order) and vout u32, funding_sats u64, channel_type (u16 length, feature bits), u32 length of
+the TLVs, TLVs (BigSize type, BigSize length, value): 1 shachain (min_index u64, count u32, count x (index u64, secret
+32)), 3 the peer's basepoints (revocation, payment, htlc, delayed payment, 33 each), 5 opener (0 us, 1 the peer), 7
+remote_to_self_delay u16 (blocks: the delay that WE impose on the peer). docs/recovery.md says why just so.
+"""
+
+import struct
+from itertools import chain
+from typing import NamedTuple
+
+from vls_backup.addresses import wireaddr_size
+from vls_backup.errors import FieldError
+from vls_backup.fields import is_point
+from vls_backup.shachain import INDEX_END, MAX_SECRETS, Secrets, check_positions
+
+MIN_INDEX = 1
+"""What we write: with it onchaind takes our output with static keys, and still finds the secrets for a penalty."""
+
+MAX_DBID = 2**31 - 1
+"""0 and more than this abort lightningd."""
+
+_TLV_NUMBERS = (1, 3, 5, 7)
+
+
+class Scb(NamedTuple):
+    """One SCB. Binary fields as bytes; `basepoints` in the order revocation, payment, htlc, delayed payment."""
+
+    dbid: int
+    channel_id: bytes
+    node_id: bytes
+    wireaddr: bytes
+    txid: bytes
+    vout: int
+    funding_sats: int
+    channel_type: bytes
+    min_index: int
+    secrets: Secrets
+    basepoints: tuple[bytes, ...]
+    opener: int
+    remote_to_self_delay: int
+
+
+def channel_id_v1(txid: bytes, vout: int) -> bytes:
+    """Return a v1 channel's id: the funding txid (internal order), its last two bytes XORed with vout (BOLT 2)."""
+    return txid[:30] + (int.from_bytes(txid[30:], "big") ^ vout).to_bytes(2, "big")
+
+
+def encode_scb(scb: Scb) -> bytes:
+    """Return the bytes of scb, whose fields must be in range (decode_scb checks them all)."""
+    count = len(scb.secrets)
+    shachain = struct.pack(">QI" + "Q32s" * count, scb.min_index, count, *chain.from_iterable(scb.secrets))
+    tlvs = (
+        _tlv(1, shachain)
+        + _tlv(3, b"".join(scb.basepoints))
+        + _tlv(5, bytes([scb.opener]))
+        + _tlv(7, scb.remote_to_self_delay.to_bytes(2, "big"))
+    )
+    return b"".join(
+        [
+            scb.dbid.to_bytes(8, "big"),
+            scb.channel_id,
+            scb.node_id,
+            scb.wireaddr,
+            scb.txid,
+            struct.pack(">IQH", scb.vout, scb.funding_sats, len(scb.channel_type)),
+            scb.channel_type,
+            len(tlvs).to_bytes(4, "big"),
+            tlvs,
+        ]
+    )
+
+
+def _tlv(number: int, value: bytes) -> bytes:
+    length = len(value)
+    return bytes([number]) + (bytes([length]) if length < 253 else struct.pack(">BH", 253, length)) + value
+
+
+def decode_scb(data: bytes) -> Scb:
+    """Return the SCB that data is, whole. Raise ValueError for whatever lightningd would drop silently or die of."""
+    reader = _Reader(data)
+    dbid = reader.number(8)
+    if not 1 <= dbid <= MAX_DBID:
+        raise ValueError(f"dbid {dbid} is not 1 to {MAX_DBID}")
+    channel_id, node_id = reader.take(32), reader.take(33)
+    wireaddr = reader.take(wireaddr_size(reader.rest()))
+    txid, vout, funding_sats = reader.take(32), reader.number(4), reader.number(8)
+    channel_type = reader.take(reader.number(2))
+    if reader.number(4) != len(reader.rest()):
+        raise ValueError("the length of the TLVs is not what follows")
+    tlvs: list[bytes] = []
+    for number in _TLV_NUMBERS:
+        if reader.bigsize() != number:
+            raise ValueError(f"TLV {number} is missing, or one too many stands before it")
+        tlvs.append(reader.take(reader.bigsize()))
+    reader.end()
+    min_index, secrets = _decode_shachain(tlvs[0])
+    points, opener, delay = tlvs[1:]
+    basepoints = tuple(points[at : at + 33] for at in range(0, len(points), 33))
+    if len(basepoints) != 4 or not all(is_point(point) for point in (node_id, *basepoints)):
+        raise ValueError("the node id or a basepoint is not on the curve")
+    if opener not in (b"\0", b"\1") or len(delay) != 2 or vout > 65535:
+        raise ValueError("vout, the opener or the delay is out of range")
+    return Scb(
+        dbid=dbid,
+        channel_id=channel_id,
+        node_id=node_id,
+        wireaddr=wireaddr,
+        txid=txid,
+        vout=vout,
+        funding_sats=funding_sats,
+        channel_type=channel_type,
+        min_index=min_index,
+        secrets=secrets,
+        basepoints=basepoints,
+        opener=opener[0],
+        remote_to_self_delay=int.from_bytes(delay, "big"),
+    )
+
+
+def _decode_shachain(value: bytes) -> tuple[int, Secrets]:
+    reader = _Reader(value)
+    min_index, count = reader.number(8), reader.number(4)
+    if not 1 <= min_index <= INDEX_END or count > MAX_SECRETS or len(reader.rest()) != 40 * count:
+        raise ValueError("the shachain has a wrong size")
+    secrets: Secrets = tuple(struct.iter_unpack(">Q32s", reader.rest()))
+    try:
+        check_positions(secrets)
+    except FieldError as error:
+        raise ValueError(str(error)) from error
+    return min_index, secrets
+
+
+class _Reader:
+    """Reads bytes from the front; asking for more than there is raises ValueError."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def take(self, size: int) -> bytes:
+        part = self._data[self._at : self._at + size]
+        if len(part) != size:
+            raise ValueError(f"cut off after {len(self._data)} bytes")
+        self._at += size
+        return part
+
+    def number(self, size: int) -> int:
+        return int.from_bytes(self.take(size), "big")
+
+    def bigsize(self) -> int:
+        first = self.number(1)
+        if first < 253:
+            return first
+        value = self.number(1 << first - 252)
+        if value < (253, 1 << 16, 1 << 32)[first - 253]:
+            raise ValueError("a length is written longer than needed")
+        return value
+
+    def rest(self) -> bytes:
+        return self._data[self._at :]
+
+    def end(self) -> None:
+        if self.rest():
+            raise ValueError(f"{len(self.rest())} bytes follow the end")
