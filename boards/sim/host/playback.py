@@ -10,7 +10,7 @@ from pathlib import Path
 import serial
 
 from vls_backup.errors import BoardError
-from vls_backup.link import Link, LinkError
+from vls_backup.link import Link
 from vls_backup.snapshots import status
 from vls_backup_sim.bridge import SimulatedBoard
 from vls_backup_sim.feeder import Feeder
@@ -38,6 +38,7 @@ class Playback:
         self._flash = flash
         self._feeder = feeder
         self._answered = -1
+        self._cuts = board.power_cuts  # that were dealt with
         self._number = 0
         self._programmed = 0
         self.snapshots: list[SnapshotNote] = []
@@ -58,6 +59,7 @@ class Playback:
                     if i:
                         say(f"request {i:>4}: the recorded signer began anew here: so does the board")
                         self._board.cut_power()
+                        self._cuts = self._board.power_cuts
                     feeder.attach()
                     self._hello()
                 if i == cut_at:
@@ -65,17 +67,16 @@ class Playback:
                 self._send(i, say)
 
     def _send(self, i: int, say: Callable[[str], None]) -> None:
-        cuts = self._board.power_cuts
         while self._answered < i:
             try:
                 self._feeder.answer(self._link.request(self._feeder.request(i)))
                 self._answered = i
                 self._note_snapshot()
-            except (BoardError, LinkError):
-                if self._board.power_cuts == cuts:
+            except BoardError:
+                if self._board.power_cuts == self._cuts:
                     raise
-                cuts = self._board.power_cuts
-                say(f"request {i:>4}: POWER CUT while the board wrote to its flash; the node attaches anew")
+                self._cuts = self._board.power_cuts
+                say(f"request {self._answered:>4}: POWER CUT while the board wrote to its flash; the node attaches anew")
                 self.resumed_at = self._answered
                 self._hello()
                 self._feeder.answer(self._link.request(self._feeder.greeting()))
