@@ -15,10 +15,8 @@ def write_atomic(path: str, data: bytes, inputs: Iterable[str] = ()) -> None:
     left, when the folder is missing, path is no regular file, path is one of inputs (also through a link), or any
     step fails.
     """
+    check_output(path, inputs)
     folder = os.path.dirname(path) or "."
-    if not os.path.isdir(folder):
-        raise OutputError(f"{path}: cannot be written: there is no folder {folder}. Make it first, or name another one")
-    _refuse_what_must_stay(path, inputs)
     try:
         handle, temporary = tempfile.mkstemp(prefix=".vls-backup-", dir=folder)  # mode 0600
         try:
@@ -36,7 +34,13 @@ def write_atomic(path: str, data: bytes, inputs: Iterable[str] = ()) -> None:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def _refuse_what_must_stay(path: str, inputs: Iterable[str]) -> None:
+def check_output(path: str, inputs: Iterable[str] = ()) -> None:
+    """Raise OutputError now if write_atomic would refuse path: before work that takes minutes."""
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise OutputError(f"{path}: cannot be written: there is no folder {folder}. Make it first, or name another one")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"{path}: cannot be written: no permission to write in folder {folder}. Name another one")
     try:
         there = os.stat(path)
     except OSError:

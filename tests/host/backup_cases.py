@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
 from vls_backup.cli import main
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"

@@ -28,7 +28,11 @@ def test_warnings_name_their_channel(capfd: pytest.CaptureFixture[str]) -> None:
     path = VECTORS / "signer-run" / "a-last.backup.json"
     ran = run(capfd, "convert-backup", "--path", path)
     warnings = [line for line in ran.err.splitlines() if line.startswith("Warning: ")]
-    closed = [key for key, (_, value, *_) in load(path)["state"]["values"].items() if "channels/" in key and value["enforcement_state"]["channel_closed"]]
+    closed = [
+        key
+        for key, (_, value, *_) in load(path)["state"]["values"].items()
+        if "channels/" in key and value["enforcement_state"]["channel_closed"]
+    ]
     assert [line.split(": ")[1:3] for line in warnings] == [
         [closed[0], "peer_addr_inbound"],
         [closed[0], "channel_closed"],
@@ -51,7 +55,11 @@ def edited(tmp_path: Path, change: str) -> Path:
             secrets.pop()
         case "same dbid twice":
             other = load(MIXED)["state"]["values"]
-            other_key = next(name for name in other if name.startswith("channels/") and name[68:134] != key[68:134] and "peers/" + name[75:141] in other)
+            other_key = next(
+                name
+                for name in other
+                if name.startswith("channels/") and name[68:134] != key[68:134] and "peers/" + name[75:141] in other
+            )
             backup["state"]["values"][other_key[:-16] + key[-16:]] = other[other_key]
             backup["state"]["values"]["peers/" + other_key[75:141]] = other["peers/" + other_key[75:141]]
     path = tmp_path / "edited.json"

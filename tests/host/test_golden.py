@@ -5,7 +5,11 @@ from pathlib import Path
 import pytest
 from backup_cases import MIXED, VECTORS, error_line, expected_text, load, run, run_process
 
-CASES = sorted(path for folder in ("cln-regtest", "lnd-regtest", "signer-run") for path in (VECTORS / folder).glob("*.expected.json"))
+CASES = sorted(
+    path
+    for folder in ("cln-regtest", "lnd-regtest", "signer-run")
+    for path in (VECTORS / folder).glob("*.expected.json")
+)
 
 
 def backup_beside(expected: Path) -> Path:
