@@ -8,7 +8,7 @@ BIN := .venv/bin
 VENV := .venv/.stamp
 NODE := build/node/.stamp
 
-.PHONY: setup lint test demo clean
+.PHONY: setup lint test demo firmware wheel test-device clean
 
 setup: $(VENV) $(NODE)
 
@@ -25,8 +25,19 @@ lint: $(VENV)
 test: lint $(NODE)
 	$(BIN)/python -m pytest -q
 
+# PORT: the board's serial port. ERASE=yes: write over what its medium holds, unless that is a backup.
+test-device: $(VENV)
+	@test -n "$(PORT)" || { echo "which board? make test-device PORT=/dev/ttyACM0 [ERASE=yes]" >&2; exit 1; }
+	$(BIN)/python tests/device/run_suite.py --port "$(PORT)" $(if $(filter yes,$(ERASE)),--erase)
+
 demo: $(VENV)
 	$(BIN)/python tools/demo.py --run "$(RUN)" --strategy "$(STRATEGY)"
+
+firmware: $(VENV) $(NODE)
+	$(BIN)/python tools/firmware.py
+
+wheel: firmware
+	$(BIN)/python tools/wheel.py
 
 clean:
 	rm -rf .venv build .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info

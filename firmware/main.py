@@ -1,8 +1,14 @@
 """The firmware: pick the board, build the parts, inject them, run. A board starts this file at power-on."""
 
-from board_def import Board
-from signer.loop import SignerLoop
-from signer.store import PlainStore
+from backup_format.port import kbd_intr
+
+if __name__ == "__main__":
+    # A host may talk while the board still starts: a 0x03 in its frames must not end what does not run yet.
+    kbd_intr(-1)
+
+from board_def import Board  # noqa: E402
+from signer.loop import SignerLoop  # noqa: E402
+from signer.store import PlainStore  # noqa: E402
 
 FIRMWARE = "0.1.0"
 
@@ -24,4 +30,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    finally:
+        kbd_intr(3)

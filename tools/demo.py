@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from vls_backup.errors import BackupError
 from vls_backup_sim.bridge import SimulatedBoard
 from vls_backup_sim.feeder import Feeder, State
 from vls_backup_sim.playback import Playback
+from vls_backup_sim.settings import board_settings
 from vls_backup_sim.vm import ROOT
 
-OUT = ROOT / "build" / "demo"
+FILES = ("flash.bin", "board.log", "backup.json", "cln-recoverchannel.json", "snapshots.json", "flash.bin.cut")
 NO_SNAPSHOT = 4  # exit statuses of vls-backup
 INCOMPLETE = 3
 
@@ -48,7 +49,7 @@ def fitting_golden(feeder: Feeder, run: Path, after_request: int) -> Path | None
     """Return the golden conversion that the state after this request must give, if the run has one."""
     wanted = {k: e.value for k, e in recovery_part(feeder.state_after(after_request)).items()}
     for golden in feeder.header.get("snapshots", []):
-        path = run.parent / golden["backup"].replace(".backup.json", ".expected.json")
+        path: Path = run.parent / golden["backup"].replace(".backup.json", ".expected.json")
         if path.exists() and {k: e.value for k, e in recovery_part(feeder.state_after(golden["i"])).items()} == wanted:
             return path
     return None
@@ -65,15 +66,16 @@ def check_pulled(backup: Path, recorded: State) -> None:
             raise DemoFailed(f"another entry was pulled for {key}")
 
 
-def check_conversion(feeder: Feeder, run: Path, after_request: int, backup: Path) -> None:
-    """Convert the pulled file, and hold the conversion against the golden one where one fits. Raises DemoFailed."""
-    output = OUT / "cln-recoverchannel.json"
+def check_conversion(golden: Path | None, backup: Path, output: Path) -> None:
+    """Convert the pulled file, and hold the conversion against the golden one. Raises DemoFailed.
+
+    golden None: no recorded conversion fits; the tool must then still convert, or refuse what is incomplete.
+    """
     args = ["convert-backup", "--path", str(backup), "--format", "cln", "--output", str(output)]
     done = command(*args)
     if done.returncode == INCOMPLETE and b"no complete channel" not in done.stderr:
         say("A channel is incomplete: on a bad day you would still save the others.")
         done = command(*args, "--skip-incomplete")
-    golden = fitting_golden(feeder, run, after_request)
     if golden is None:
         if done.returncode not in (0, INCOMPLETE):
             raise DemoFailed(f"the conversion ended with status {done.returncode}")
@@ -88,26 +90,21 @@ def check_conversion(feeder: Feeder, run: Path, after_request: int, backup: Path
     say(f"The conversion equals the golden file {golden.name}.")
 
 
-def demo(run: Path, strategy: str) -> None:
-    """Show everything. Raises DemoFailed."""
-    shutil.rmtree(OUT, ignore_errors=True)
-    OUT.mkdir(parents=True)
-    flash, backup = OUT / "flash.bin", OUT / "backup.json"
-    feeder = Feeder(run)
-    say("A simulated board (a real MicroPython behind a serial port) signs for a node:")
-    say(f"{len(feeder.requests)} requests, recorded from a real VLS signer in {run.name}.")
+def demo(feeder: Feeder, run: Path, strategy: str, out: Path) -> None:
+    """Show everything; the files go to the folder out. Raises DemoFailed."""
+    flash, log, backup, output = (out / name for name in FILES[:4])
+    settings = board_settings(flash, strategy, run, log)
+    out.mkdir(parents=True, exist_ok=True)
+    for old in FILES:
+        (out / old).unlink(missing_ok=True)
+    say("A simulated board (a real MicroPython behind a serial port) signs for a node: the")
+    say(f"{len(feeder.requests)} requests recorded from a real VLS signer in {run.name}.")
     say(f"It keeps snapshots on its flash by strategy {strategy}.\n")
-    environment = {
-        "VLS_SIM_FLASH": str(flash),
-        "VLS_SIM_RUN": str(run.resolve()),
-        "VLS_SIM_STRATEGY": strategy,
-        "VLS_SIM_LOG": str(OUT / "board.log"),
-    }
-    with SimulatedBoard(ROOT / "firmware" / "main.py", environment) as board:
+    with SimulatedBoard(ROOT / "firmware" / "main.py", settings) as board:
         playback = Playback(board, flash, feeder)
         playback.run(None if strategy == "never" else len(feeder.requests) // 2, say)
         notes = playback.snapshots
-        (OUT / "snapshots.json").write_text(json.dumps([asdict(note) for note in notes], indent=2) + "\n")
+        (out / "snapshots.json").write_text(json.dumps([asdict(note) for note in notes], indent=2) + "\n")
         total = sum(note.programmed_bytes for note in notes)
         say(f"\nThe run is over: {len(notes)} snapshots, {total:,} bytes programmed (snapshots.json lists them).")
         if strategy != "never" and playback.resumed_at is None:
@@ -126,8 +123,8 @@ def demo(run: Path, strategy: str) -> None:
     say(f"\nThe pulled state equals the recorded state after request {after}, that of the last snapshot.")
     if command("inspect-backup", "--path", str(backup), "--format", "text").returncode:
         raise DemoFailed("inspect-backup refused the pulled file")
-    check_conversion(feeder, run, after, backup)
-    say(f"\nBoth files are in {OUT.relative_to(ROOT)}: backup.json, cln-recoverchannel.json.")
+    check_conversion(fitting_golden(feeder, run, after), backup, output)
+    say(f"\nThe files are in {out}: {', '.join(p.name for p in (backup, output) if p.exists())}.")
     say("Next: docs/recovery.md says how lightningd gets the money back with them.")
 
 
@@ -136,13 +133,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=ROOT / "tests" / "vectors" / "signer-run" / "a.jsonl")
     parser.add_argument("--strategy", default="periodic:1", help="never, new-channels-only or periodic:N")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "demo", help="the folder for its files")
     args = parser.parse_args()
     try:
-        demo(args.run, args.strategy)
-    except (DemoFailed, OSError, ValueError) as error:
-        say(f"\nThe demo FAILED: {error}")
-        return 1
+        demo(Feeder(args.run), args.run, args.strategy, args.out)
+    except OSError as error:
+        return failed(f"{error.filename or 'the system'}: {error.strerror or error}")
+    except (DemoFailed, BackupError, ValueError) as error:
+        return failed(str(error))
+    except KeyboardInterrupt:
+        say("\nStopped by Ctrl-C.")
+        return 130
     return 0
+
+
+def failed(reason: str) -> int:
+    """Say why the demo failed, in one line, and return the exit status."""
+    print(f"\nThe demo FAILED: {reason}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -76,6 +76,13 @@ class Board:
         """Return n random bytes."""
         return os.urandom(n)
 
+    def unique_id(self):
+        """Return what stands for the chip's own number."""
+        return b"simulated"
+
+    def indicator(self, on):
+        """There is no LED."""
+
     def log(self, text):
         """Append a line to the log file, if there is one."""
         path = os.getenv("VLS_SIM_LOG")

@@ -12,6 +12,7 @@ from .port import const
 from .textcheck import check_escaped, check_plain, is_number
 
 MAX_TEXT = const(1 << 20)  # bytes of JSON text that a value may have, both ways
+MAX_DEPTH = const(512)  # arrays and objects inside each other; serde_json itself reads 127
 
 _REPEAT = b"\xc6"  # tag 6, unsigned n: the array item before this one, n more times
 _NUMBER = b"\xc7"  # tag 7, text: a number that is no integer in -2^63 ... 2^64-1, as written
@@ -49,7 +50,8 @@ def encode(text):
 def encode_to(text, sink):
     """Code text (bytes: one JSON value without spaces), handing pieces of some hundred bytes to sink(bytes).
 
-    Raises FormatError when text is not JSON, has white space between tokens, or is longer than MAX_TEXT.
+    Raises FormatError when text is not JSON, has white space between tokens, is longer than MAX_TEXT or nested deeper
+    than MAX_DEPTH.
     """
     if len(text) > MAX_TEXT:
         raise FormatError("value of %d bytes; at most %d" % (len(text), MAX_TEXT))
@@ -67,6 +69,8 @@ def _encode(text, sink):
         if len(parts) > _FLUSH:
             sink(b"".join(parts))
             parts.clear()
+        if len(stack) > MAX_DEPTH:
+            raise FormatError("more than %d arrays and objects inside each other" % MAX_DEPTH)
         c = text[p]
         if c == 0x22:
             p = _string(text, p, parts)

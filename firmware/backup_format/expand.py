@@ -2,7 +2,7 @@
 
 from binascii import hexlify
 
-from .compact import MAX_TEXT
+from .compact import MAX_DEPTH, MAX_TEXT
 from .errors import FormatError
 from .names import NAMES
 from .port import const
@@ -85,6 +85,8 @@ def decode(data):
             if first in (0x9F, 0xBF):
                 text.add(b"{" if first == 0xBF else b"[")
                 stack.append([-1 if first == 0xBF else len(text.parts), 0])
+                if len(stack) > MAX_DEPTH:
+                    raise FormatError("more than %d arrays and objects inside each other" % MAX_DEPTH)
                 p += 1
                 opened = True
             else:

@@ -80,15 +80,19 @@ class FrameReader:
     found. Times are readings of port.ticks_ms.
     """
 
-    def __init__(self, max_payload):
-        """Accept payloads of at most max_payload bytes."""
+    def __init__(self, max_payload, began=None):
+        """Accept payloads of at most max_payload bytes.
+
+        began: when the reader began to listen to a line on which a frame may have been under way: its rest, which may
+        begin with 0x03, is noise. None: the line is new.
+        """
         self.interrupted = False  # 0x03 came outside any frame
         self.damaged = 0  # frames rejected so far
         self._max = max_payload
         self._held = b""  # from the first byte of what may be a frame
         self._since = 0  # when that frame began
-        self._last = 0  # when the last byte came
-        self._noisy = False
+        self._last = began or 0  # when the last byte came
+        self._noisy = began is not None
 
     @property
     def inside(self):

@@ -22,6 +22,7 @@ from .records import (
 from .units import UNIT_HEADER, parse_unit_header
 
 _CHUNK = const(256)
+_WINDOW = const(64)  # bytes looked at together in the search behind damage
 _KINDS = (ENTRY, TOMBSTONE, COMMIT, SPILL)
 
 
@@ -84,11 +85,8 @@ class Log:
         low -= 1
         return low if low >= 0 and position < self._limit(low) else -1
 
-    def place(self, position):
-        """Return the byte offset on the medium of a log position. Raises FormatError where a unit is missing."""
-        i = self._find(position)
-        if i < 0:
-            raise FormatError("log position %d is not on the medium" % position)
+    def _offset(self, i, position):
+        """Return the byte offset on the medium of a log position in unit number i of the log."""
         return self.units[i] * self.erase_size + UNIT_HEADER + position - self.starts[i]
 
     def read(self, position, buf):
@@ -100,8 +98,7 @@ class Log:
             if i < 0:
                 raise FormatError("log position %d is not on the medium" % (position + done))
             n = min(len(view) - done, self._limit(i) - position - done)
-            offset = self.units[i] * self.erase_size + UNIT_HEADER + position + done - self.starts[i]
-            self.read_into(offset, view[done : done + n])
+            self.read_into(self._offset(i, position + done), view[done : done + n])
             done += n
 
     def header(self, position):
@@ -152,17 +149,22 @@ class Log:
         """Return the log position behind the last byte that the units of this log can hold."""
         return self._limit(len(self.starts) - 1) if self.starts else 0
 
+    def _first(self, position):
+        """Return the first position behind this one where a unit says that a record begins, or -1."""
+        for first in self.firsts:
+            if first > position:
+                return first
+        return -1
+
     def _next(self, position):
         """Return the position of the next record at or after position, or -1 at the end of the log."""
         byte = self._header
-        while position < self.end():
+        while 0 <= position < self.end():
             i = self._find(position)
-            if i < 0:  # a unit is missing here: go on with the next one that is there
-                for first in self.firsts:
-                    if first > position:
-                        return self._next(first)
-                return -1
-            offset = self.units[i] * self.erase_size + UNIT_HEADER + position - self.starts[i]
+            if i < 0:  # a unit is missing here: go on in the next one that is there
+                position = self._first(position)
+                continue
+            offset = self._offset(i, position)
             self.read_into(offset, memoryview(byte)[:1])
             if byte[0] == PAD:
                 position += self.program_size - offset % self.program_size
@@ -173,21 +175,38 @@ class Log:
         return -1
 
     def records(self, end=None):
-        """Yield (position, kind, length) of each record header up to the log position end, bodies unchecked."""
-        position = self._next(self.starts[0]) if self.starts else -1
+        """Yield (position, kind, length) of each record header up to the log position end, bodies unchecked.
+
+        For a log that commits() found whole up to end.
+        """
+        position = self._next(self.firsts[0]) if self.firsts else -1
         while position >= 0 and (end is None or position < end):
             kind, length, _crc = self.header(position)
-            yield position, kind, length
-            position = self._next(position + RECORD_HEADER + length)
+            if kind in _KINDS:
+                yield position, kind, length
+                position = self._next(position + RECORD_HEADER + length)
+            else:  # damage between records, where nothing is stored
+                position = self._next(position + 1)
 
     def _resync(self, position):
-        """Return the position of the next record whose CRC holds, or -1."""
-        while position >= 0:
-            try:
-                self.check(position)
-                return position
-            except FormatError:
-                position = self._next(position + 1)
+        """Return the position of the first record behind position whose CRC holds, or -1. Any byte may begin it."""
+        position += 1
+        window = bytearray(_WINDOW)
+        while 0 <= position < self.end():
+            i = self._find(position)
+            if i < 0:
+                position = self._first(position)
+                continue
+            n = min(_WINDOW, self._limit(i) - position)
+            self.read(position, memoryview(window)[:n])
+            for at in range(n):
+                if window[at] in _KINDS:
+                    try:
+                        self.check(position + at)
+                        return position + at
+                    except FormatError:
+                        pass
+            position += n
         return -1
 
     def commits(self):
@@ -197,15 +216,17 @@ class Log:
         """
         digest = b""
         running = sha256()
-        position = self._next(self.starts[0]) if self.starts else -1
+        position = self._next(self.firsts[0]) if self.firsts else -1
         whole = position == 0
         while position >= 0:
             try:
                 kind, length = self.check(position, running.update)
             except FormatError:
-                whole = False
-                running = sha256()
-                position = self._resync(position + 1)
+                # Of an unknown kind the digest saw nothing: it tells whether a record is missing there.
+                if self._header[0] in _KINDS:
+                    whole = False
+                    running = sha256()
+                position = self._resync(position)
                 continue
             after = position + RECORD_HEADER + length
             if kind in (COMMIT, SPILL):

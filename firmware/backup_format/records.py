@@ -7,6 +7,7 @@ from .errors import FormatError
 from .expand import decode, read_head, read_string
 from .layout import get_u32, put_u32
 from .port import const
+from .textcheck import check_utf8
 
 RECORD_HEADER = const(8)  # bytes: kind, length (3 bytes), CRC-32
 PAD = const(0x00)  # no record: the rest of this program unit is unused
@@ -21,6 +22,8 @@ AS_TEXT = const(2)  # flag of an entry: the value is JSON text that the compact 
 
 TOMBSTONE_VERSION = 0xFFFFFFFFFFFFFFFF
 MAX_KEY = const(400)  # bytes of a key's text
+MAX_SIGNATURE = const(64)  # bytes
+MAX_ENTRY_HEAD = const(512)  # bytes of an entry's body before its value, at most
 
 # Codes are positions in these tables, which only ever grow at their ends.
 TRIGGERS = ("first", "new-channel", "periodic", "address", "deleted", "retry")
@@ -53,6 +56,9 @@ def parse_record_header(buf):
 
 def _encode_key(key, node_id):
     """Return key (str) coded: the table's prefix and hex as bytes, the own node id (bytes) left out."""
+    text = key.encode()
+    if len(text) > MAX_KEY:
+        raise FormatError("key of %d bytes; at most %d" % (len(text), MAX_KEY))
     for i, prefix in enumerate(_PREFIXES):
         if key.startswith(prefix):
             try:
@@ -63,9 +69,7 @@ def _encode_key(key, node_id):
                 break
             own = raw[: len(node_id)] == node_id
             return head(0, 2 * i + own) + _bytes(raw[len(node_id) :] if own else raw)
-    text = key.encode()
-    if len(text) > MAX_KEY:
-        raise FormatError("key of %d bytes" % len(text))
+    check_utf8(text)
     return head(3, len(text)) + text
 
 
@@ -91,14 +95,21 @@ def _bytes(raw):
 def entry_head(flags, key, version, signature, node_id):
     """Return the body of an entry's record up to its value, which follows in compact coding.
 
-    flags: RECOVERABLE and AS_TEXT; key: str; version: 0 ... 2^64-2; signature: 0 or 64 bytes; node_id: 33 bytes.
+    flags: RECOVERABLE and AS_TEXT; key: str; version: 0 ... 2^64-2; signature: at most 64 bytes; node_id: 33 bytes.
+    Raises FormatError for a key or a signature that is too long, and for a key that is not UTF-8.
     """
-    return head(0, flags) + _encode_key(key, node_id) + head(0, version) + _bytes(signature)
+    return head(0, flags) + _encode_key(key, node_id) + head(0, version) + _signature(signature)
 
 
 def tombstone_body(key, signature, node_id):
-    """Return the whole body of a tombstone's record."""
-    return _encode_key(key, node_id) + _bytes(signature)
+    """Return the whole body of a tombstone's record. Raises FormatError as entry_head."""
+    return _encode_key(key, node_id) + _signature(signature)
+
+
+def _signature(raw):
+    if len(raw) > MAX_SIGNATURE:
+        raise FormatError("signature of %d bytes; at most %d" % (len(raw), MAX_SIGNATURE))
+    return _bytes(raw)
 
 
 def _uint(data, p):

@@ -8,11 +8,13 @@ def check_plain(body):
     if body:
         if min(body) < 0x20 or b'"' in body or b"\\" in body:
             raise FormatError("a character that a JSON string must escape")
-        _check_utf8(body)
+        check_utf8(body)
 
 
 def check_escaped(body):
-    """Raise FormatError unless body (bytes) may stand between quotes, its escapes included (RFC 8259 section 7)."""
+    """Raise FormatError unless body (bytes) has a backslash and may stand between quotes (RFC 8259 section 7)."""
+    if b"\\" not in body:
+        raise FormatError("a string without a backslash, marked as one with")
     if min(body) < 0x20:
         raise FormatError("a control character in a JSON string")
     p = 0
@@ -32,14 +34,30 @@ def check_escaped(body):
             p = at + 2
         else:
             raise FormatError("a bad escape")
-    _check_utf8(body)
+    check_utf8(body)
 
 
-def _check_utf8(body):
+def check_utf8(body):
+    """Raise FormatError unless body (bytes) is UTF-8 (RFC 3629)."""
     try:
         str(body, "utf-8")
     except UnicodeError:
         raise FormatError("not UTF-8") from None
+    if not body or max(body) < 0x80:
+        return
+    # MicroPython lets overlong forms, surrogates and code points past 10FFFF through.
+    before = 0
+    for c in body:
+        if (
+            c in (0xC0, 0xC1)
+            or c > 0xF4
+            or (before == 0xE0 and c < 0xA0)
+            or (before == 0xED and c > 0x9F)
+            or (before == 0xF0 and c < 0x90)
+            or (before == 0xF4 and c > 0x8F)
+        ):
+            raise FormatError("not UTF-8")
+        before = c
 
 
 def is_number(text):

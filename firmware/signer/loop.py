@@ -40,7 +40,7 @@ class SignerLoop:
             "max_in": frames.MAX_TO_BOARD,
             "max_out": frames.MAX_TO_HOST,
         }
-        self._reader = frames.FrameReader(frames.MAX_TO_BOARD)
+        self._reader = frames.FrameReader(frames.MAX_TO_BOARD, ticks_ms())
         self._frame = bytearray(frames.OVERHEAD + frames.MAX_TO_HOST)  # the last answer, kept to be sent again
         self._size = 0
         self._answered = None  # (seq, crc) of the frame that it answers

@@ -85,10 +85,10 @@ class CheckedDevice:
             raise MediumError("erase failed at %d: the unit is not blank" % offset)
 
     def is_blank(self, offset):
-        """Return whether the whole erase unit at offset reads as 0xFF. Raises OSError."""
+        """Return whether the whole erase unit at offset reads as 0xFF. Raises MediumError."""
         chunk = memoryview(self._back)[:_CHUNK]
         for at in range(offset, offset + self.erase_size, _CHUNK):
-            self.device.read_into(at, chunk)
+            self.read_into(at, chunk)
             if chunk != self._blank:
                 return False
         return True

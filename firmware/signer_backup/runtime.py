@@ -2,9 +2,10 @@
 
 import json
 
+from backup_format.errors import FormatError
 from backup_format.records import TOMBSTONE_VERSION, Commit
 
-from .strategy import Schedule, Seen
+from .strategy import FIRST, RETRY, Pause, Schedule, Seen
 
 
 class BackupRuntime:
@@ -28,7 +29,8 @@ class BackupRuntime:
         self._clock = clock
         self._log = log
         self._node_id = None
-        self._spill_failed = False
+        self._taking = {}  # changes that could not be taken yet: key -> (entry before, entry after)
+        self._pause = Pause(pause)  # of mounts and spills; snapshots have the schedule's
         state.spill = self._spill
         self._guard(self._mount)
 
@@ -46,43 +48,68 @@ class BackupRuntime:
         except Exception as e:  # noqa: BLE001 - whatever it is, signing goes on
             self.failures += 1
             self.failing += 1
-            self.last_error = str(e) or type(e).__name__
-            self._log("backup failed (%d in a row), signing goes on: %s" % (self.failing, self.last_error))
+            try:
+                self.last_error = str(e) or type(e).__name__
+                self._log("backup failed (%d in a row), signing goes on: %s" % (self.failing, self.last_error))
+            except Exception:  # noqa: BLE001 - no memory for the words, or no place for them
+                pass
 
     def _mount(self):
-        self.journal.mount(self.state)
+        self._try(self._pause, self.journal.mount, self.state)
+
+    def _try(self, pause, call, *args):
+        """Call it, and note in pause (a Pause or the Schedule) how it went."""
+        try:
+            call(*args)
+        except BaseException:
+            pause.failed()
+            raise
+        pause.succeeded()
+        if not self.schedule.pending:
+            self.failing = 0
+            self.last_error = None
 
     def _spill(self):
-        """RAM is full of changes: put them on the medium, without a snapshot. After a failure not before a write went
-        well again: a worn medium must not be asked at every change."""
-        if self._node_id and not self._spill_failed:
-            self._spill_failed = True
-            self._guard(self._write_spill)
-
-    def _write_spill(self):
-        self.journal.write(self.state, self._node_id)
-        self._spill_failed = False
+        """RAM is full of changes: put them on the medium, without a snapshot. After a failure not at every change: a
+        worn medium must not be hammered."""
+        if self._node_id and self._pause.over():
+            self._guard(self._try, self._pause, self.journal.write, self.state, self._node_id)
 
     def _observe(self, node_id, changes):
-        self._node_id = node_id
-        for key, _before, after in changes:
-            self._take(key, after)
+        node_id = self._node_id = node_id or self.journal.node_id
         seen = Seen()
-        for key, before, after in changes:
-            self._look(seen, key, before, after)
+        self._see(seen, changes)
         if seen.advance:
             self.unwritten += 1
-        trigger = self.schedule.trigger(seen, self.journal.last is not None, self.state.index.channels)
-        if trigger and node_id:
+        has_snapshot = self.journal.last is not None
+        trigger = node_id and self.schedule.trigger(seen, has_snapshot, self.state.index.channels)
+        if trigger:
+            self._try(self.schedule, self._snapshot, trigger)
+        elif not self.journal.mounted and self._pause.over():
+            self._mount()
+
+    def _see(self, seen, changes):
+        """Take changes into the state; note in seen what they mean. If one can't be taken, all wait for the next."""
+        for key, before, after in changes:
+            if key in self._taking:
+                before = self._taking[key][0]
+            self._taking[key] = before, after
+        for key in self._taking:
             try:
-                self._snapshot(trigger)
-            except BaseException:
-                self.schedule.failed()
+                self._take(key, self._taking[key][1])
+            except FormatError:  # it never can be
+                del self._taking[key]
                 raise
+        for key in self._taking:
+            self._look(seen, key, *self._taking[key])
+        self._taking = {}
 
     def _take(self, key, after):
         """Take the entry into the state, unless the state was the store that it was written to."""
-        known = self.state.entry(key)
+        try:
+            known = self.state.entry(key)
+        except OSError:
+            known = None
         if known and known.version == after.version and known.signature == after.signature:
             return
         if after.version == TOMBSTONE_VERSION:
@@ -108,6 +135,10 @@ class BackupRuntime:
             seen.address = seen.address or _is_better_address(before, after)
 
     def _snapshot(self, trigger):
+        if not self.journal.mounted:
+            self.journal.mount(self.state)
+            if trigger == FIRST and self.journal.last:  # there is one, on a medium that could not be read before
+                trigger = RETRY
         strategy = self.schedule.strategy
         commit = Commit(
             self.journal.number + 1,
@@ -119,11 +150,8 @@ class BackupRuntime:
             self.state.index.channels,
         )
         self.journal.write(self.state, self._node_id, commit)
-        self.schedule.succeeded()
-        self.failing = 0
-        self.last_error = None
         self.unwritten = 0
-        self._spill_failed = False
+        self._pause.succeeded()
 
 
 def _is_better_address(before, after):
@@ -138,7 +166,7 @@ def _is_better_address(before, after):
 def _peer(entry):
     """Return the fields of a peers/ entry, none if it can't be read."""
     try:
-        peer = json.loads(entry.value)
+        peer = json.loads(str(entry.value, "utf-8"))
     except (ValueError, OSError):
         return {}
     return peer if isinstance(peer, dict) else {}

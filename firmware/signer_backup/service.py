@@ -3,7 +3,7 @@
 import json
 from binascii import hexlify
 
-from backup_format.frames import E_MALFORMED, E_SERVICE, LIST, MAX_TO_HOST, OPEN, READ, STATUS, ServiceError
+from backup_format.frames import E_MALFORMED, E_ORDER, E_SERVICE, LIST, MAX_TO_HOST, OPEN, READ, STATUS, ServiceError
 from backup_format.layout import get_u16, get_u32
 
 NO_SNAPSHOT = E_SERVICE
@@ -33,19 +33,28 @@ class BackupService:
         journal = self._journal
         self._medium()
         found = journal.arenas()
+        last = None
         for arena in sorted(found):
             log = journal.log(arena, found[arena])
             for commit, end, whole in log.commits():
-                yield log, commit, end, whole
+                # A write that failed at its very end can leave a snapshot whose number the next one has too.
+                if last and (last[1].number != commit.number or (last[3] and not whole)):
+                    yield last
+                last = log, commit, end, whole
+        if last:
+            yield last
 
     def list(self, payload):
         """Payload: u8, 0 to begin, 1 to go on. Answer: JSON {"snapshots": [...], "more": bool}, oldest first."""
         if len(payload) != 1:
             raise ServiceError(E_MALFORMED, "list takes one byte")
-        if payload[0] == 0 or self._listing is None:
-            self._listing = self._commits()
+        listing, self._listing = self._listing, None  # gone if the medium fails in between
+        if payload[0] == 0:
+            listing = self._commits()
+        elif listing is None:
+            raise ServiceError(E_ORDER, "no list was begun")
         page = []
-        for log, commit, _end, whole in self._listing:
+        for log, commit, _end, whole in listing:
             page.append(
                 {
                     "number": commit.number,
@@ -59,7 +68,10 @@ class BackupService:
             )
             if len(page) == _PAGE:
                 break
-        return json.dumps({"snapshots": page, "more": len(page) == _PAGE}).encode()
+        more = len(page) == _PAGE
+        if more:
+            self._listing = listing
+        return json.dumps({"snapshots": page, "more": more}).encode()
 
     def open(self, payload):
         """Payload: u32 number of a snapshot, 0 for the newest whole one. Answer: JSON of where it lies."""

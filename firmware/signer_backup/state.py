@@ -63,24 +63,31 @@ class Entry:
 
 
 class StoredEntry:
-    """An entry on the medium. The value is read when it is asked for; reading may raise MediumError."""
+    """An entry on the medium, in the record at position of log. It stays what it was when key's entry changes."""
 
-    def __init__(self, state, key, version, signature):
+    def __init__(self, log, position, key, version, signature):
         self.key = key
         self.version = version
         self.signature = signature
-        self._state = state
+        self._log = log
+        self._position = position
 
     @property
     def value(self):
-        """The value's JSON text, or None for a tombstone. Raises MediumError."""
+        """The value's JSON text, or None for a tombstone. Read when it is asked for; raises MediumError."""
         if self.version == TOMBSTONE_VERSION:
             return None
-        return self._state.stored_value(self.key)
+        try:
+            body = self._log.body(self._position)[1]
+            flags, _key, _version, _signature, p = parse_entry_head(body, self._log.node_id)
+            return entry_value(flags, body[p:])
+        except FormatError as e:
+            raise MediumError("the medium lost %s: %s" % (self.key, e)) from None
 
 
 class State:
     """The map of keys to entries. log: the journal's current Log, set by the journal; None: nothing is on the medium.
+    log_damaged: whether a record of it can't be read: no snapshot that builds on it would be whole.
 
     spill: a function that the journal offers: it writes what changed to the medium without a snapshot. It is called
     when the changed entries take more than budget bytes of RAM.
@@ -89,6 +96,7 @@ class State:
     def __init__(self, salt, budget=24 * 1024):
         self.index = Index(salt)
         self.log = None
+        self.log_damaged = False
         self.changed = {}
         self.changed_bytes = 0
         self.spill = None
@@ -116,67 +124,72 @@ class State:
         row = self.index.find(key)
         if row < 0 or not self.index.flags(row) & (LIVE | DELETED):
             return None
-        try:
-            kind, body = self.log.body(self.index.position(row))
-            if kind == TOMBSTONE:
-                return StoredEntry(self, key, TOMBSTONE_VERSION, parse_tombstone(body, self.log.node_id)[1])
-            _flags, _key, version, signature, _p = parse_entry_head(body, self.log.node_id)
-            return StoredEntry(self, key, version, signature)
-        except FormatError as e:
-            self.lose(row)
-            self._alarm = None
-            raise MediumError("the medium lost %s: %s" % (key, e)) from None
+        stored = self._stored(row)
+        if stored.key != key:
+            self._lost(row, "a record of %s lies in its place" % stored.key)
+        return stored
 
     def put(self, key, version, signature, value):
-        """Set key's entry: version u64, signature bytes, value as canonical JSON text (bytes)."""
+        """Set key's entry: version below 2^64-1, signature at most 64 bytes, value as canonical JSON text (bytes).
+
+        Raises FormatError for a key or a signature that does not fit into a record.
+        """
+        entry_head(0, key, version, signature, b"")
         flags, pieces = code_value(value)
         if is_recoverable(key, value):
             flags |= RECOVERABLE
         self._change(Entry(key, version, signature, flags, pieces), LIVE)
 
     def delete(self, key, signature):
-        """Make key a tombstone."""
+        """Make key a tombstone. Raises FormatError as put."""
+        tombstone_body(key, signature, b"")
         self._change(Entry(key, TOMBSTONE_VERSION, signature, 0, None), DELETED)
 
     def keys(self):
         """Yield every key, tombstones included, those in RAM first. Raises MediumError."""
         for key in self.changed:
             yield key
-        for row in range(len(self.index)):
-            if self.index.flags(row) & (LIVE | DELETED) and self.index.position(row) != NOWHERE:
-                key = self._key_at(row)
-                if key not in self.changed:
-                    yield key
+        for row in self.stored_rows():
+            yield self._stored(row).key
 
     # -- for the journal and the runtime ---------------------------------------------------------------------------
 
-    def stored_value(self, key):
-        """Return the JSON text of the value that the medium holds for key. Raises MediumError."""
-        try:
-            row = self.index.find(key)
-            _kind, body = self.log.body(self.index.position(row))
-            flags, _key, _version, _signature, p = parse_entry_head(body, self.log.node_id)
-            return entry_value(flags, body[p:])
-        except FormatError as e:
-            raise MediumError("the medium lost %s: %s" % (key, e)) from None
+    def stored_rows(self):
+        """Yield the index rows of the entries that only the medium holds."""
+        changed = {self.index.find(key) for key in self.changed}
+        for row in range(len(self.index)):
+            if self.index.flags(row) & (LIVE | DELETED) and row not in changed:
+                yield row
 
-    def _key_at(self, row):
+    def _stored(self, row):
+        """Return the StoredEntry of an index row. Raises MediumError."""
+        position = self.index.position(row)
         try:
-            kind, body = self.log.body(self.index.position(row))
-            parse = parse_tombstone if kind == TOMBSTONE else parse_entry_head
-            return parse(body, self.log.node_id)[0 if kind == TOMBSTONE else 1]
+            kind, body = self.log.body(position)
+            if kind == TOMBSTONE:
+                key, signature = parse_tombstone(body, self.log.node_id)
+                version = TOMBSTONE_VERSION
+            else:
+                _flags, key, version, signature, _p = parse_entry_head(body, self.log.node_id)
         except FormatError as e:
-            self.lose(row)
-            self._alarm = None
-            raise MediumError("the medium lost an entry: %s" % e) from None
+            self._lost(row, e)
+        return StoredEntry(self.log, position, key, version, signature)
+
+    def _lost(self, row, why):
+        self.lose(row)
+        self._alarm = None  # this very call raises
+        raise MediumError("the medium lost an entry: %s" % why)
 
     def lose(self, row):
         """The medium can't give the row's record: no snapshot is whole until the node sends that entry again.
 
-        The next get raises, so that the loop answers with an error and the node attaches anew.
+        The next get raises, so that the loop answers with an error and the node attaches anew. It sends no tombstones
+        then: one that is lost is not waited for.
         """
-        self.index.set_flags(row, self.index.flags(row) & ~(LIVE | DELETED | CHANNEL) | LOST)
+        flags = self.index.flags(row)
+        self.index.set_flags(row, flags & ~(LIVE | DELETED | CHANNEL) | (LOST if flags & LIVE else 0))
         self.index.set_position(row, NOWHERE)
+        self.log_damaged = True
         self._alarm = "the board lost part of its state: attach again"
 
     def _change(self, entry, what):
@@ -192,12 +205,17 @@ class State:
             self.spill()
 
     def load(self, kind, body_head, position, node_id):
-        """Take a record of the newest snapshot into the index (at mount). What RAM holds already is newer."""
+        """Take a record of the newest snapshot into the index (at mount). RAM may hold a newer entry already."""
         if kind == TOMBSTONE:
-            key, flags = parse_tombstone(body_head, node_id)[0], DELETED
+            key, signature = parse_tombstone(body_head, node_id)
+            version, flags = TOMBSTONE_VERSION, DELETED
         else:
-            record_flags, key = parse_entry_head(body_head, node_id)[:2]
+            record_flags, key, version, signature, _p = parse_entry_head(body_head, node_id)
             flags = LIVE | (CHANNEL | OBSERVED if record_flags & RECOVERABLE else 0)
+        held = self.changed.get(key)
+        if held and (version > held.version or (version == held.version and signature == held.signature)):
+            del self.changed[key]
+            self.changed_bytes -= held.size()
         row = self.index.add(key)
         self.index.set_position(row, position)
         if flags & CHANNEL:
@@ -205,6 +223,15 @@ class State:
             row = self.index.find(key)
         if key not in self.changed:
             self.index.set_flags(row, self.index.flags(row) & PEER | flags)
+
+    def unload(self):
+        """Forget what load took: the medium could not be read to its end."""
+        self.log = None
+        changed = {self.index.find(key) for key in self.changed}
+        for row in range(len(self.index)):
+            self.index.set_position(row, NOWHERE)
+            if row not in changed:
+                self.index.set_flags(row, self.index.flags(row) & PEER)
 
     def mark_peer(self, channel_key):
         """Note that the channel's peer has a recoverable channel."""
@@ -228,7 +255,7 @@ class State:
 
     def observed(self, key):
         """Note that observe has seen key as it is now."""
-        row = self.index.find(key)
+        row = self.index.add(key)
         flags = self.index.flags(row) & ~OBSERVED
         self.index.set_flags(row, flags | OBSERVED if flags & CHANNEL else flags)
 

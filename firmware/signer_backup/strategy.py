@@ -29,6 +29,30 @@ def parse_strategy(text):
     return Strategy(name, int(number) if number else 0)
 
 
+class Pause:
+    """How long to leave a thing alone that failed: first milliseconds, twice as long each time, at most an hour."""
+
+    def __init__(self, first):
+        self._first = self._next = first
+        self._wait = 0
+        self._since = None  # the last failure; None: there was none since all was well
+
+    def over(self):
+        """Return whether it may be tried again."""
+        return self._since is None or ticks_since(self._since) >= self._wait
+
+    def failed(self):
+        """It failed once more."""
+        self._since = ticks_ms()
+        self._wait = self._next
+        self._next = min(2 * self._next, _LONGEST_PAUSE)
+
+    def succeeded(self):
+        """All is well again."""
+        self._since = None
+        self._next = self._first
+
+
 class Seen:
     """What one request changed, as far as snapshots care.
 
@@ -47,16 +71,15 @@ class Seen:
 class Schedule:
     """Decides for each request whether to write, from what the request changed and how earlier writes went.
 
-    pause: milliseconds before the first retry of a failed write; it doubles with each failure, up to an hour. A new
-    trigger never waits; of those that go on being true (first, periodic) only the first time is new.
+    pause: milliseconds before the first retry of a failed write (Pause). A new trigger never waits; of those that go on
+    being true (first, periodic) only the first time is new. pending: the triggers whose write is still to be done.
     """
 
     def __init__(self, strategy, pause):
         self.strategy = strategy
         self.count = None  # requests that changed a recoverable channel; None: not known since the start
-        self._pending = []  # triggers whose write failed
-        self._first_pause = self._pause = self._wait = pause
-        self._failed_at = 0
+        self.pending = []
+        self._pause = Pause(pause)
 
     def trigger(self, seen, has_snapshot, channels):
         """Return the trigger to write by (of TRIGGERS), or None.
@@ -66,17 +89,17 @@ class Schedule:
         if self.strategy.name == NEVER:
             return None
         due = self._count(seen)
-        if not has_snapshot and channels and FIRST not in self._pending:
+        if not has_snapshot and channels and FIRST not in self.pending:
             found = FIRST
         elif seen.new_channel:
             found = NEW_CHANNEL
-        elif due and PERIODIC_DUE not in self._pending:
+        elif due and PERIODIC_DUE not in self.pending:
             found = PERIODIC_DUE
         elif seen.address:
             found = ADDRESS
         elif seen.deleted:
             found = DELETED
-        elif self._pending and ticks_since(self._failed_at) >= self._wait:
+        elif self.pending and self._pause.over():
             found = RETRY
         else:
             return None
@@ -98,18 +121,16 @@ class Schedule:
         return self.count >= self.strategy.updates
 
     def _note(self, trigger):
-        if trigger not in self._pending:
-            self._pending.append(trigger)
+        if trigger not in self.pending:
+            self.pending.append(trigger)
 
     def succeeded(self):
         """The write by the last trigger is done."""
-        if NEW_CHANNEL in self._pending or PERIODIC_DUE in self._pending:
+        if NEW_CHANNEL in self.pending or PERIODIC_DUE in self.pending:
             self.count = 0
-        self._pending = []
-        self._pause = self._first_pause
+        self.pending = []
+        self._pause.succeeded()
 
     def failed(self):
         """The write by the last trigger failed: it is tried again after the pause."""
-        self._failed_at = ticks_ms()
-        self._wait = self._pause
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        self._pause.failed()

@@ -23,7 +23,6 @@ class Writer:
     def __init__(self, device, log, open_unit):
         self.log = log
         self.end = 0  # log position behind the last transaction
-        self.committed_end = 0  # ... behind the last commit
         self._device = device
         self._open_unit = open_unit
         self._buf = bytearray(device.program_size)
@@ -37,7 +36,7 @@ class Writer:
 
     def resume(self, end, digest):
         """Begin behind the log position end, where the chain of digests stands at digest, in a fresh unit."""
-        self.end = self.committed_end = end
+        self.end = end
         self._digest = digest
         self._at_end = False
 
@@ -109,7 +108,6 @@ class Writer:
                 self.log.check(position)
             except FormatError as e:
                 raise MediumError("the snapshot can't be read back: %s" % e) from None
-            self.committed_end = self.position
         self._digest = digest
         self.end = self.position
         self._at_end = True

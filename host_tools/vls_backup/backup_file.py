@@ -85,6 +85,10 @@ def read_backup(path: str) -> Backup:
     except OSError as error:
         raise BackupError(f"{name}: cannot be read: {error.strerror or error}") from error
     try:
+        if re.search(rb"^-----BEGIN VLS BACKUP-----\s*$", data, re.MULTILINE):  # no line of JSON
+            from vls_backup.armour import backup_file  # it imports this module
+
+            data = backup_file(data)
         return _parse(data, name)
     except FieldError as error:
         raise BackupError(f"{name}: {error}") from error

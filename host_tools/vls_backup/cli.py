@@ -15,6 +15,7 @@ COMMANDS = {
     "pull": ("pull", "Fetch a backup from a signer's board over its serial port."),
     "inspect-backup": ("inspect", "Check a backup file and list the channels that it can recover."),
     "convert-backup": ("convert", "Make Core Lightning's recoverchannel input of a backup."),
+    "deploy": ("deploy", "Put the firmware onto a board that runs MicroPython."),
     "sim": ("sim", "Run a simulated board, to try everything without hardware."),
 }
 """Name -> (module of this package with a click command named `command`, one line of help). Imported when used."""

@@ -57,3 +57,11 @@ def age(created_at: str, now: datetime | None = None) -> str:
             count = seconds // size
             return f"{count} {unit}{'s' if count > 1 else ''} ago"
     return "just now"
+
+
+def when(unix: int | None) -> str:
+    """Return a time in unix seconds as RFC 3339; a clock that is unset, or past year 9999, in words."""
+    try:
+        return "clock unset" if unix is None else datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return f"unix time {unix}"

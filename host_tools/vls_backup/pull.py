@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-from datetime import UTC, datetime
 
 import click
+import msgspec
 
-from vls_backup.atomic import write_atomic
+from vls_backup.atomic import check_output, write_atomic
 from vls_backup.backup_file import format_backup
+from vls_backup.console import age, emit, printable, say, when
 from vls_backup.errors import NoSnapshotError
 from vls_backup.link import Link
 from vls_backup.progress import progress_bar
@@ -23,6 +23,7 @@ Examples:
   vls-backup pull --port /dev/ttyACM0 --list
   vls-backup pull --port /dev/ttyACM0 --generation 41 --output older.json
 """
+_MOST = 2**32 - 1  # a snapshot's number is a u32
 
 
 @click.command("pull", epilog=_EXAMPLES)
@@ -30,8 +31,8 @@ Examples:
 @click.option("--output", type=click.Path(), help="Write the backup to this file; without it, to stdout.")
 @click.option(
     "--generation",
-    type=int,
-    help="Which snapshot: its number as --list prints it, or -1 for the newest, -2 for the one before, and so on.",
+    type=click.IntRange(-_MOST, _MOST),
+    help="Which snapshot: its number as --list prints it, or -1 for the newest that is whole, -2 for the one before.",
 )
 @click.option("--list", "listing", is_flag=True, help="Only list the snapshots on the board.")
 @click.option("--json", "as_json", is_flag=True, help="With --list: print JSON.")
@@ -39,63 +40,64 @@ def command(port: str, output: str | None, generation: int | None, listing: bool
     """Fetch a signer's backup from a board over its serial port.
 
     The signer on the board is not stopped, and nothing on the board is changed. The file is Greenlight's version-1
-    backup, which glcli reads too. Without --generation: the newest snapshot that is whole.
+    backup, which glcli reads too. Without --generation: the newest snapshot.
     """
-    if listing and (output or generation is not None):
+    if listing and (output is not None or generation is not None):
         raise click.UsageError("--list goes with --port and --json only.")
     if as_json and not listing:
         raise click.UsageError("--json goes with --list; a backup is JSON anyway.")
     if generation == 0:
         raise click.UsageError("--generation 0: numbers begin at 1; -1 is the newest.")
+    if output is not None:
+        check_output(output)
     with open_board(port) as (link, hello):
-        click.echo(f"Board {hello['board']}, firmware {hello['firmware']}.", err=True)
+        say(printable(f"Board {hello.get('board')}, firmware {hello.get('firmware')}."))
         if listing:
             _print_list(list_snapshots(link), as_json)
             return
         number = _resolve(link, generation)
         with progress_bar("Pulling") as progress:
             snapshot = read_snapshot(link, number, progress)
-        _say_unwritten(link)
+        _say_what(snapshot)
+        if generation is None:
+            _say_what_is_missing(link, snapshot)
     data = _backup_file(snapshot)
     if output is None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        emit(data.decode())
     else:
         write_atomic(output, data)
-    _say_what(snapshot, output)
+        say(f"Written to {output}. Next: vls-backup inspect-backup --path {output} --format text")
 
 
 def _resolve(link: Link, generation: int | None) -> int:
-    """Return the number to ask the board for; 0: its newest whole snapshot."""
+    """Return the number to ask the board for; 0: its newest."""
     if generation is None:
         return 0
     if generation > 0:
         return generation
     whole = [item.number for item in list_snapshots(link) if item.whole]
+    if not whole:
+        return 0  # the board says why
     if len(whole) < -generation:
-        raise NoSnapshotError(f"The board holds {len(whole)} whole snapshots: there is no number {generation}.")
+        raise NoSnapshotError(
+            f"--generation {generation}: the board holds {len(whole)} whole snapshots; the oldest is number {whole[0]}."
+        )
     return whole[generation]
-
-
-def _when(unix: int | None) -> str:
-    return "clock unset" if unix is None else datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _print_list(found: list[Listed], as_json: bool) -> None:
     if as_json:
-        rows = [
-            {"number": s.number, "time": s.time, "trigger": s.trigger, "channels": s.channels, "entries": s.entries,
-             "whole": s.whole}
-            for s in found
-        ]  # fmt: skip
-        click.echo(json.dumps(rows, indent=2))
-        return
+        emit(json.dumps(msgspec.to_builtins(found), indent=2) + "\n")
     if not found:
         raise NoSnapshotError("The board has no snapshot yet.")
-    click.echo(f"{'number':>6}  {'time':<20}  {'trigger':<11}  {'channels':>8}")
+    if as_json:
+        return
+    emit(f"{'number':>6}  {'time':<20}  {'trigger':<11}  {'channels':>8}\n")
     for s in found:
-        damaged = "" if s.whole else "  damaged"
-        click.echo(f"{s.number:>6}  {_when(s.time):<20}  {s.trigger:<11}  {s.channels:>8}{damaged}")
+        broken = "" if s.whole else "  not whole"
+        emit(f"{s.number:>6}  {when(s.time):<20}  {s.trigger:<11}  {s.channels:>8}{broken}\n")
+    if not all(s.whole for s in found):
+        say("Not whole: damaged or, if it is one of the oldest, already overwritten in part. It can't be pulled.")
 
 
 def _backup_file(snapshot: Snapshot) -> bytes:
@@ -103,44 +105,39 @@ def _backup_file(snapshot: Snapshot) -> bytes:
     strategy: object = {"never": "never", "new-channels-only": "new_channels_only"}.get(commit.strategy)
     if strategy is None:
         strategy = {"periodic": {"updates": commit.updates}}
-    created = commit.time
-    if created is None:
-        created = int(time.time())
-        click.echo(
-            "Warning: the board's clock was unset when it took this snapshot; created_at is the time of this pull.",
-            err=True,
+    created = when(commit.time)
+    if not created.endswith("Z"):
+        created = when(int(time.time()))
+        say(
+            f"Warning: the board's clock gave no time when it took this snapshot ({when(commit.time)}); "
+            "created_at is the time of this pull."
         )
-    return format_backup(_when(created), snapshot.node_id, strategy, snapshot.entries)
+    return format_backup(created, snapshot.node_id, strategy, snapshot.entries)
 
 
-def _say_unwritten(link: Link) -> None:
-    says = status(link)
-    if says["unwritten"]:
-        click.echo(
-            f"Note: {says['unwritten']} requests changed channels since the board's newest snapshot "
-            f"(strategy {says['strategy']}).",
-            err=True,
-        )
-    if says["last_error"]:
-        click.echo(f"Warning: the board's last attempt at a snapshot failed: {says['last_error']}.", err=True)
-
-
-def _say_what(snapshot: Snapshot, output: str | None) -> None:
+def _say_what(snapshot: Snapshot) -> None:
     commit = snapshot.commit
-    age = "" if commit.time is None else f", {_age(time.time() - commit.time)} old"
-    click.echo(
+    made = when(commit.time)
+    say(
         f"Snapshot {commit.number} of node {snapshot.node_id}: {commit.channels} recoverable channels, "
-        f"{len(snapshot.entries)} entries, {_when(commit.time)}{age} (trigger {commit.trigger}).",
-        err=True,
+        f"{len(snapshot.entries)} entries, {made}{f' ({age(made)})' if made.endswith('Z') else ''}, "
+        f"trigger {commit.trigger}."
     )
-    if output:
-        click.echo(f"Written to {output}. Next: vls-backup inspect-backup --path {output}", err=True)
 
 
-def _age(seconds: float) -> str:
-    if seconds < 0:
-        return "a time in the future, check the clocks;"
-    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} seconds"
+def _say_what_is_missing(link: Link, snapshot: Snapshot) -> None:
+    """Say what the newest snapshot lacks, so that nobody takes an old state for the present one."""
+    damaged = [s.number for s in list_snapshots(link) if s.number > snapshot.commit.number and not s.whole]
+    if damaged:
+        say(
+            f"Warning: snapshot {damaged[-1]} is newer, but damaged. This one may be older than your channels: "
+            "let the node connect to the board once more if it still can, and pull again."
+        )
+    says = status(link)
+    if says.get("unwritten"):
+        say(
+            f"Note: {says['unwritten']} requests changed channels since the board's newest snapshot "
+            f"(strategy {says.get('strategy')})."
+        )
+    if says.get("last_error"):
+        say(printable(f"Warning: the board's last attempt at a snapshot failed: {says['last_error']}."))

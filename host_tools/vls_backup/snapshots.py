@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from backup_format import frames
 from backup_format.errors import FormatError
 from backup_format.log import Log
 from backup_format.records import ENTRY, TOMBSTONE, Commit, entry_value, parse_entry_head, parse_tombstone
 from backup_format.units import UNIT_HEADER, parse_unit_header
-from vls_backup.errors import BackupError, NoSnapshotError
+from vls_backup.errors import BackupError, BoardError, NoSnapshotError
 from vls_backup.link import Link, LinkError
 
 _NO_SNAPSHOT = frames.E_SERVICE  # signer_backup/service.py
 _NO_SUCH_SNAPSHOT = frames.E_SERVICE + 1
 
+_ADVICE = (
+    "Pull again; if it says the same, take the newest one that is whole with pull --generation -1 "
+    "(pull --list shows all)."
+)
 
-@dataclass(frozen=True)
-class Listed:
+_Answer = TypeVar("_Answer")
+
+
+class Listed(msgspec.Struct, frozen=True):
     """One snapshot as the board lists it. time: unix seconds or None; whole: everything of it is there, unharmed."""
 
     number: int
@@ -29,6 +36,24 @@ class Listed:
     channels: int
     entries: int
     whole: bool
+
+
+class _Page(msgspec.Struct):
+    """The board's answer to LIST."""
+
+    snapshots: list[Listed]
+    more: bool
+
+
+class _Place(msgspec.Struct):
+    """The board's answer to OPEN: where a snapshot lies. end: log position; units: runs of (first, count)."""
+
+    number: int
+    arena: int
+    end: int
+    erase_size: int
+    program_size: int
+    units: list[tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -43,73 +68,95 @@ class Snapshot:
 def list_snapshots(link: Link) -> list[Listed]:
     """Return the snapshots on the board, oldest first. Raises BoardError."""
     found: list[Listed] = []
-    first = b"\x00"
-    while True:
-        page = json.loads(link.exchange(frames.LIST, first))
-        for item in page["snapshots"]:
-            item.pop("arena")
-            found.append(Listed(**item))
-        if not page["more"]:
-            return found
-        first = b"\x01"
+    more = True
+    while more:
+        page = _ask(link, frames.LIST, b"\x01" if found else b"\x00", _Page)
+        found += page.snapshots
+        more = page.more
+    return found
 
 
 def status(link: Link) -> dict[str, Any]:
     """Return what the board says of its storage and its backups. Raises BoardError."""
-    return dict(json.loads(link.exchange(frames.STATUS)))
+    return _ask(link, frames.STATUS, b"", dict[str, Any])
 
 
 def read_snapshot(link: Link, number: int, progress: Callable[[int, int], None]) -> Snapshot:
-    """Pull snapshot number (0: the newest whole one) and check all of it.
+    """Pull snapshot number (0: the newest) and check all of it.
 
     progress(done, total) is told the bytes. Raises NoSnapshotError, BoardError, BackupError for a damaged one.
     """
     try:
-        where = json.loads(link.exchange(frames.OPEN, number.to_bytes(4, "big")))
+        place = _ask(link, frames.OPEN, number.to_bytes(4, "big"), _Place)
     except LinkError as error:
+        if error.code == _NO_SNAPSHOT and (found := list_snapshots(link)):
+            raise BackupError(
+                f"The board holds {len(found)} snapshots, but none is whole: its storage is damaged. If the node still "
+                "can, let it connect to the board, which then writes a new snapshot; pull again after that."
+            ) from error
         if error.code == _NO_SNAPSHOT:
-            raise NoSnapshotError(f"The board has {error.text}.") from error
+            raise NoSnapshotError(
+                f"The board has {error.text}. It takes its first one, by its strategy, when the node has told it of "
+                "a channel."
+            ) from error
+        if error.code == _NO_SUCH_SNAPSHOT and not number:
+            raise BackupError(
+                f"The board's newest snapshot is damaged, {error.text} is found any more. {_ADVICE}"
+            ) from error
         if error.code == _NO_SUCH_SNAPSHOT:
-            raise NoSnapshotError(f"The board has {error.text}: see them with pull --list.") from error
+            raise NoSnapshotError(f"The board has {error.text}: see what it has with pull --list.") from error
         raise
-    units = list(_read_units(link, where, progress))
     try:
-        return _decode(units, where)
+        return _decode(list(_read_units(link, place, progress)), place)
     except FormatError as error:
-        raise BackupError(
-            f"Snapshot {where['number']} is damaged: {error}. Pull again; if it says the same, "
-            "pull --list shows older ones, and pull --generation N takes one."
+        raise BackupError(f"Snapshot {place.number} is damaged: {error}. {_ADVICE}") from error
+
+
+def _ask(link: Link, kind: int, payload: bytes, answer: type[_Answer]) -> _Answer:
+    """Return what the board's backup service answers. Raises BoardError."""
+    try:
+        return msgspec.json.decode(link.exchange(kind, payload), type=answer)
+    except LinkError as error:
+        if error.code != frames.E_KIND:
+            raise
+        raise BoardError("The firmware on the board has no backups built in, or is too old for this tool.") from error
+    except msgspec.DecodeError as error:
+        raise BoardError(
+            f"The board's answer makes no sense ({error}): install the vls-backup that fits its firmware."
         ) from error
 
 
-def _read_units(link: Link, where: dict[str, Any], progress: Callable[[int, int], None]) -> Iterator[bytes]:
-    """Yield the erase units that hold the snapshot, in the order of the log; the last one as far as it is needed."""
-    size = where["erase_size"]
-    units = [first + i for first, count in where["units"] for i in range(count)]
+def _read_units(link: Link, place: _Place, progress: Callable[[int, int], None]) -> Iterator[bytes]:
+    """Yield the erase units that hold the snapshot, in the order of the log, each as far as it is needed.
+
+    The log may leave a unit half-way: after a power cut it goes on in the next one. So only a unit that begins behind
+    the snapshot's end is beyond it.
+    """
+    size = place.erase_size
+    units = [first + i for first, count in place.units for i in range(count)]
     total = len(units) * size
-    done = 0
-    for unit in units:
+    for n, unit in enumerate(units):
         data = bytearray()
         wanted = size
         while len(data) < wanted:
-            n = min(frames.MAX_TO_HOST, wanted - len(data))
-            data += link.exchange(frames.READ, (unit * size + len(data)).to_bytes(4, "big") + n.to_bytes(2, "big"))
+            most = min(frames.MAX_TO_HOST, wanted - len(data))
+            data += link.exchange(frames.READ, (unit * size + len(data)).to_bytes(4, "big") + most.to_bytes(2, "big"))
             if len(data) >= UNIT_HEADER and wanted == size:
                 header = parse_unit_header(data[:UNIT_HEADER])
                 if header is None:
-                    raise BackupError(f"Erase unit {unit} of the board changed while it was read: pull again.")
-                wanted = max(min(size, UNIT_HEADER + where["end"] - header.start), UNIT_HEADER)
-            progress(min(done + len(data), total), total)
-        done += size
+                    raise FormatError(f"erase unit {unit} is unreadable, or was erased while it was read")
+                if header.start >= place.end:
+                    progress(total, total)
+                    return
+                wanted = min(size, UNIT_HEADER + place.end - header.start)
+            progress(n * size + len(data), total)
         yield bytes(data)
-        if wanted < size:
-            break
     progress(total, total)
 
 
-def _decode(units: list[bytes], where: dict[str, Any]) -> Snapshot:
+def _decode(units: list[bytes], place: _Place) -> Snapshot:
     """Check the log in units up to the snapshot's end, and return what it holds. Raises FormatError."""
-    size = where["erase_size"]
+    size = place.erase_size
 
     def read_into(offset: int, buf: Any) -> None:
         unit = by_place[offset // size]
@@ -119,18 +166,21 @@ def _decode(units: list[bytes], where: dict[str, Any]) -> Snapshot:
         buf[len(piece) :] = b"\xff" * (len(buf) - len(piece))
 
     by_place: dict[int, bytes] = {}
-    log = Log(read_into, size, where["program_size"], where["arena"])
+    log = Log(read_into, size, place.program_size, place.arena)
     for unit in units:
         header = parse_unit_header(unit[:UNIT_HEADER])
-        if header is None or header.arena != where["arena"]:
+        if header is None or header.arena != place.arena:
             raise FormatError("a unit of another time lies in it")
         by_place[header.unit] = unit
         log.add(header)
     for commit, end, whole in log.commits():
-        if commit.number == where["number"]:
+        if commit.number == place.number and end == place.end:
             if not whole:
                 raise FormatError("something before its end is missing or damaged")
-            return Snapshot(str(log.node_id.hex()), commit, _entries(log, end))
+            entries = _entries(log, end)
+            if len(entries) != commit.entries:
+                raise FormatError(f"it holds {len(entries)} entries, and its end says {commit.entries}")
+            return Snapshot(bytes(log.node_id or b"").hex(), commit, entries)
     raise FormatError("its end is missing")
 
 

@@ -150,3 +150,13 @@ def test_ctrl_c_in_a_rejected_frame_doesnt_count():
 def test_service_error_has_code_and_text():
     error = frames.ServiceError(32, "no such snapshot")
     assert (error.code, error.text) == (32, "no such snapshot")
+
+
+def test_the_rest_of_a_frame_that_began_before_the_loop_is_no_ctrl_c():
+    reader = FrameReader(240, 1000)
+    read_all(reader, b"\x03\x01\x02", 1000 + frames.QUIET_MS - 1)
+    assert not reader.interrupted
+    read_all(reader, b"\x03", 1000 + 3 * frames.QUIET_MS)
+    assert reader.interrupted
+    reader = FrameReader(240, 1000)
+    assert read_all(reader, encode(1, 1, b"\0") + b"\x03", 1001) and reader.interrupted

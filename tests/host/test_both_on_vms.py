@@ -20,13 +20,14 @@ from vls_backup_sim.vm import micropython_command
 
 ROOT = Path(__file__).resolve().parents[2]
 BOTH = ROOT / "tests" / "both"
+DEVICE_CODE = ("firmware", "boards/sim", "boards/drivers")
 WASM = ROOT / "build/node/node_modules/@micropython/micropython-webassembly-pyscript/micropython.mjs"
 TIMEOUT = 300  # seconds for one module on one VM
 
 
 def run_on_process(command: str, module: Path, scratch: Path) -> str:
     """Run module on a MicroPython executable from the repository's root; return what it printed."""
-    path = [str(module.parent), str(BOTH), str(ROOT / "firmware"), str(ROOT / "boards" / "sim"), ".frozen"]
+    path = [str(folder) for folder in (module.parent, BOTH, *(ROOT / name for name in DEVICE_CODE))] + [".frozen"]
     environment = {**os.environ, "MICROPYPATH": ":".join(path), "TEST_SCRATCH": str(scratch)}
     return output_of([command, str(BOTH / "run_on_vm.py"), str(module)], cwd=ROOT, env=environment)
 
@@ -36,7 +37,7 @@ def run_on_wasm(module: Path) -> str:
     assert WASM.exists(), f"{WASM} is missing: run `make setup`"
     files = [
         *ROOT.glob("firmware/**/*.py"),
-        *ROOT.glob("boards/sim/*.py"),
+        *ROOT.glob("boards/*/*.py"),
         *BOTH.glob("*.py"),
         *module.parent.glob("*.py"),
         *needs_of(module),
@@ -44,8 +45,8 @@ def run_on_wasm(module: Path) -> str:
     job = {
         "vm": str(WASM),
         "files": {path_on_wasm(file): str(file) for file in files},
-        "path": [path_on_wasm(module.parent), "tests/both", "firmware", "boards/sim"],
-        "module": path_on_wasm(module),
+        "path": [path_on_wasm(module.parent), "tests/both", *DEVICE_CODE],
+        "programs": [f"import run_on_vm\nrun_on_vm.run({path_on_wasm(module)!r})\n"],
     }
     node = shutil.which("node", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     assert node, "node is missing: run `make setup`"

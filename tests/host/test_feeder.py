@@ -12,8 +12,8 @@ from loop_rig import Rig
 from replay import ReplayEngine
 from signer.follower import FollowerEngine
 from signer.store import TOMBSTONE, PlainStore
+from vls_backup.hsm import HsmResponse, StateEntry
 from vls_backup_sim.feeder import Feeder, State, merge
-from vls_backup_sim.hsm import HsmResponse, StateEntry
 
 VECTORS = Path("tests/vectors/signer-run")
 RUN = VECTORS / "a.jsonl"

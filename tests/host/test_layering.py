@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MAX_LINES = 320
 PURE = {"binascii", "hashlib", "micropython", "struct", "sys", "time"}
+NODE_SIDE = ("feeder.py", "playback.py")
 HARDWARE = {"machine", "os", "vfs", "rp2", "esp32"}
 ROOMS = ("firmware", "boards", "host_tools", "tools")
 PACKAGES = {"vls_backup", "vls_backup_sim", "tests", "conftest"}
@@ -51,12 +52,14 @@ def may_import(path: Path, root: Path) -> set[str]:
         return by_room.get(room[1], {"backup_format", "signer_backup", "signer", "board_def"})
     if room[0] == "boards":
         if room[2] == "host":
-            # The playback talks to its board as a host program does.
-            return {"vls_backup_sim", "backup_format"} | ({"vls_backup"} if room[-1] == "playback.py" else set())
+            # A node speaks to its board as a host program does.
+            return {"vls_backup_sim", "backup_format"} | ({"vls_backup"} if room[-1] in NODE_SIDE else set())
         neighbours = {other.stem for folder in (room[1], "drivers") for other in root.glob(f"boards/{folder}/*.py")}
         # A board names its signing engine, and an engine speaks the loop's protocol; drivers know of neither.
         engine = {"signer"} if room[2] in ("board_def.py", "replay.py") else set()
-        return neighbours | {"backup_format"} | engine
+        # CircuitPython starts code.py, not main.py: the driver behind it calls the firmware.
+        start = {"main"} if room[-1] == "circuitpython_life.py" else set()
+        return neighbours | {"backup_format"} | engine | start
     if room[0] == "host_tools":
         return {"vls_backup", "backup_format"} | ({"vls_backup_sim"} if room[-1] == "sim.py" else set())
     return {"vls_backup", "vls_backup_sim", "backup_format"}

@@ -11,7 +11,7 @@ import pytest
 
 from signer.protobuf import RequestDecoder, response_pieces
 from signer.store import TOMBSTONE, Entry
-from vls_backup_sim.hsm import StateEntry, decode_response, encode_message, encode_request
+from vls_backup.hsm import MESSAGES, StateEntry, decode_response, encode_request
 
 SAMPLES = json.loads(Path("tests/vectors/signer-run/a-protobuf.json").read_bytes())["samples"]
 PENDING = ("request", "uri", "signature", "pubkey", "timestamp", "rune")
@@ -41,8 +41,8 @@ def check_entries(entries: list[tuple[int, str, bytes, bytes]], fields: list[dic
 def pending(fields: dict[str, Any]) -> bytes:
     """Encode a PendingRequest from a sample's fields."""
     values = [fields.get(f"{name}_hex", fields.get(name)) for name in PENDING]
-    numbered = [bytes.fromhex(v) if f"{n}_hex" in fields else v for n, v in zip(PENDING, values, strict=True)]
-    return encode_message((n, v.encode() if isinstance(v, str) else v) for n, v in enumerate(numbered, 1))
+    typed = {n: bytes.fromhex(v) if f"{n}_hex" in fields else v for n, v in zip(PENDING, values, strict=True)}
+    return bytes(MESSAGES["PendingRequest"](**typed).SerializeToString())
 
 
 def test_the_samples_cover_the_schema() -> None:

@@ -1,5 +1,5 @@
-// Runs one module of tests/both on the 32-bit MicroPython in WebAssembly.
-// stdin: JSON {vm: path of micropython.mjs, files: {path on the VM: path on the host}, path: [sys.path entries], module}.
+// Runs programs, one after another, on the 32-bit MicroPython in WebAssembly.
+// stdin: JSON {vm: path of micropython.mjs, files: {path on the VM: path on the host}, path: [sys.path entries], programs}.
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -14,12 +14,10 @@ for (const [there, here] of Object.entries(job.files)) {
 }
 vm.FS.chdir("/repo");
 try {
-  vm.runPython(`
-import sys
-sys.path[:0] = ${JSON.stringify(job.path)}
-import run_on_vm
-run_on_vm.run(${JSON.stringify(job.module)})
-`);
+  vm.runPython(`import sys\nsys.path[:0] = ${JSON.stringify(job.path)}\n`);
+  for (const program of job.programs) {
+    vm.runPython(program);
+  }
 } catch (error) {
   console.log(String(error));
   process.exitCode = 1;

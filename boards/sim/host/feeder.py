@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vls_backup_sim.hsm import HsmResponse, StateEntry, decode_response, encode_request
+from vls_backup.hsm import HsmResponse, StateEntry, decode_response, encode_request
 
 TOMBSTONE = 2**64 - 1
 HEARTBEAT = 2008  # hsmd message GetHeartbeat
@@ -54,7 +54,8 @@ class Feeder:
                         raise ValueError(f"request {len(self.requests)} is expected here")
                     self.requests.append(recorded)
         except (ValueError, LookupError, TypeError) as error:
-            raise ValueError(f"{run_path}, line {number}: {error!r}") from error
+            reason = f"{type(error).__name__}: {error}"
+            raise ValueError(f"{run_path}, line {number}: no line of a recorded run ({reason})") from error
 
     def attaches_before(self, i: int) -> bool:
         """Whether the recorded signer process began anew, and so attached, right before request i."""

@@ -38,7 +38,7 @@ class Playback:
         self._flash = flash
         self._feeder = feeder
         self._answered = -1
-        self._cuts = board.power_cuts  # that were dealt with
+        self._cut_ordered = False
         self._number = 0
         self._programmed = 0
         self.snapshots: list[SnapshotNote] = []
@@ -47,11 +47,12 @@ class Playback:
     def run(self, cut_at: int | None = None, say: Callable[[str], None] = lambda text: None) -> None:
         """Send every request; cut the power at the first program or erase of the flash from request cut_at on.
 
-        say is told each phase of the run and what happens to the board. Raises BoardError.
+        say is told each phase of the run and what happens to the board. Raises BoardError, also when the board dies
+        of itself.
         """
         feeder = self._feeder
         with serial.Serial(str(self._board.port), timeout=1) as port:
-            self._link = Link(port)
+            self._link = Link(port, timeout=0.25, attempts=40)
             for i, recorded in enumerate(feeder.requests):
                 if "phase" in recorded.line:
                     say(f"request {i:>4}: {recorded.line['phase']}")
@@ -59,28 +60,41 @@ class Playback:
                     if i:
                         say(f"request {i:>4}: the recorded signer began anew here: so does the board")
                         self._board.cut_power()
-                        self._cuts = self._board.power_cuts
                     feeder.attach()
                     self._hello()
                 if i == cut_at:
                     self._flash.with_name(self._flash.name + ".cut").write_text("1")
+                    self._cut_ordered = True
                 self._send(i, say)
 
     def _send(self, i: int, say: Callable[[str], None]) -> None:
+        """Send request i, again after a power cut unless its answer had come before."""
+        cuts = self._board.power_cuts
         while self._answered < i:
             try:
                 self._feeder.answer(self._link.request(self._feeder.request(i)))
                 self._answered = i
-                self._note_snapshot()
+                self._note_snapshot(i)
             except BoardError:
-                if self._board.power_cuts == self._cuts:
+                if self._board.power_cuts == cuts:
                     raise
-                self._cuts = self._board.power_cuts
-                say(f"request {self._answered:>4}: POWER CUT while the board wrote to its flash; the node attaches anew")
-                self.resumed_at = self._answered
-                self._hello()
-                self._feeder.answer(self._link.request(self._feeder.greeting()))
-                self._note_snapshot()
+            # A cut may leave no other sign: the board writes after its answer, and comes back while we ask again.
+            if self._board.power_cuts != cuts:
+                cuts = self._board.power_cuts
+                if not self._cut_ordered:
+                    raise BoardError(f"The simulated board died at request {i}, and nobody had cut its power.")
+                self._cut_ordered = False
+                say(f"request {i:>4}: POWER CUT while the board wrote to its flash; the node attaches anew")
+                self._resume(i)
+
+    def _resume(self, i: int) -> None:
+        """Attach after a power cut at request i."""
+        feeder = self._feeder
+        self.resumed_at = self._answered
+        self._hello()
+        self._note_snapshot(i)  # it was complete, though we could not hear of it
+        feeder.answer(self._link.request(feeder.greeting()))
+        self._note_snapshot(i if feeder.state() == feeder.state_after(i) else self._answered)
 
     def _hello(self) -> None:
         """Attach, as soon as the board answers."""
@@ -93,12 +107,13 @@ class Playback:
                 if time.monotonic() > deadline:
                     raise
 
-    def _note_snapshot(self) -> None:
+    def _note_snapshot(self, after_request: int) -> None:
+        """Ask the board for its newest snapshot, and note it if it is new."""
         says = status(self._link)
         number = says["snapshot"] or 0
         if number != self._number:
             programmed = programmed_bytes(self._flash)
-            self.snapshots.append(SnapshotNote(self._answered, says["trigger"], programmed - self._programmed))
+            self.snapshots.append(SnapshotNote(after_request, says["trigger"], programmed - self._programmed))
             self._number, self._programmed = number, programmed
 
 

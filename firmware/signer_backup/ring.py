@@ -1,0 +1,77 @@
+"""Gives out a medium's erase units in turn, so that all wear alike, and keeps off those that failed."""
+
+from backup_format.port import const
+from backup_format.units import UNIT_HEADER, UnitHeader, parse_unit_header
+
+from .blockdev import MediumError
+
+_BAD_UNITS = const(3)  # that fail to erase side by side: then it is the medium, not its units
+
+
+class MediumFullError(MediumError):
+    """The state does not fit beside what must be kept."""
+
+
+class Ring:
+    """The erase units of device (a CheckedDevice). units: how many there are."""
+
+    def __init__(self, device):
+        self.units = device.size // device.erase_size
+        self._device = device
+        self._sequence = 0  # of the unit opened last
+        self._at = -1  # where that unit lies
+        self._erases = 0  # the most that any unit said at mount
+        self._bad = set()
+
+    def note(self, header):
+        """Take notice of a unit's header that was found on the medium."""
+        if header.sequence > self._sequence:
+            self._sequence = header.sequence
+            self._at = header.unit
+        self._erases = max(self._erases, header.erases)
+
+    def failed(self):
+        """Keep off the unit opened last until the next start; if many fail, it is not the units."""
+        if self._at >= 0:
+            self._bad.add(self._at)
+        if len(self._bad) > self.units // 4:
+            self._bad.clear()
+
+    def free(self, is_needed):
+        """Return how many units could be opened; is_needed(unit) says which must stay as they are."""
+        return sum(unit not in self._bad and not is_needed(unit) for unit in range(self.units))
+
+    def open(self, log, start, first, buf, node_id, is_needed):
+        """Erase the next unit that may be used, add it to log, pack its header into buf; return its byte offset.
+
+        start, first: log positions, as in UnitHeader. Raises MediumError.
+        """
+        failed = 0
+        for _ in range(self.units):
+            self._at = unit = (self._at + 1) % self.units
+            if unit in self._bad or unit in log.units or is_needed(unit):
+                continue
+            offset = unit * self._device.erase_size
+            erases = self._erases_of(offset) + 1
+            try:
+                self._device.erase(offset)
+            except MediumError:
+                self.failed()
+                failed += 1
+                if failed == _BAD_UNITS:
+                    raise
+                continue
+            self._sequence += 1
+            size = self._device.erase_size, self._device.program_size
+            header = UnitHeader(size[0], size[1], log.arena, self._sequence, start, first, unit, erases, node_id)
+            header.pack_into(buf)
+            log.add(header)
+            return offset
+        raise MediumFullError("the medium is full: the state does not fit beside the newest snapshot")
+
+    def _erases_of(self, offset):
+        """Return how often the unit at offset was erased; if it does not say, the most that any unit said at mount."""
+        buf = bytearray(UNIT_HEADER)
+        self._device.read_into(offset, buf)
+        header = parse_unit_header(buf)
+        return header.erases if header else self._erases

@@ -1,0 +1,128 @@
+"""A state and its journal on a flash in RAM, and what they should hold; for tests on any VM."""
+
+import sys
+from binascii import hexlify
+
+from backup_format.records import TOMBSTONE_VERSION, Commit
+from signer_backup.blockdev import MediumError
+from signer_backup.journal import Journal
+from signer_backup.state import State
+
+NODE = b"\x02" + b"\x11" * 32
+OTHER_NODE = b"\x03" + b"\x22" * 32
+SIGNATURE = bytes(range(64))
+
+
+def peer_id(i):
+    """Return the node id of peer number i, as hex."""
+    return "03" + "%064x" % (i + 1)
+
+
+def channel_key(i):
+    """Return the key of channel number i, with peer number i."""
+    return "channels/" + hexlify(NODE).decode() + peer_id(i) + "%02x00000000000000" % (i & 0xFF)
+
+
+def channel(version, size=200):
+    """Return a recoverable channel's value of some size bytes on the medium, that version says apart."""
+    filler = hexlify(bytes([(version * 31 + i * 7) & 0xFF for i in range(size)])).decode()
+    return ('{"channel_setup":{"is_outbound":true},"id":%d,"x":"%s"}' % (version, filler)).encode()
+
+
+CPYTHON = sys.implementation.name == "cpython"
+STUB = b'{"channel_setup":null,"id":null}'
+
+
+def rounds(count):
+    """Return count on CPython; the other VMs, which are slow here, do a sixth."""
+    return count if CPYTHON else count // 6
+
+
+class Rig:
+    """A board's memory: a State and its Journal on flash. expected: {key: (version, signature, value)} of the state."""
+
+    def __init__(self, flash, budget=1 << 20):
+        self.flash = flash
+        self.state = State(b"salt", budget)
+        self.journal = Journal(lambda: flash)
+        self.journal.mount(self.state)
+        self.expected = {}
+
+    def put(self, key, version, value, signature=SIGNATURE):
+        self.state.put(key, version, signature, value)
+        self.expected[key] = version, signature, value
+
+    def delete(self, key):
+        self.state.delete(key, SIGNATURE)
+        self.expected[key] = TOMBSTONE_VERSION, SIGNATURE, None
+
+    def commit(self, trigger="periodic"):
+        """Return the Commit that a runtime would write now."""
+        index = self.state.index
+        return Commit(self.journal.number + 1, 1700000000, trigger, "periodic", 1, index.live, index.channels)
+
+    def save(self, node_id=NODE):
+        """Write a snapshot."""
+        self.journal.write(self.state, node_id, self.commit())
+
+    def spill(self):
+        """Write what changed, without a snapshot."""
+        self.journal.write(self.state, NODE)
+
+    def check(self):
+        """The state holds what was put, byte for byte."""
+        assert contents(self.state) == self.expected
+
+
+def contents(state):
+    """Return {key: (version, signature, value)} of the whole state, tombstones with value None."""
+    found = {}
+    for key in state.keys():
+        entry = state.get(key)
+        assert key not in found
+        found[key] = entry.version, entry.signature, entry.value
+    live = [key for key in found if found[key][0] != TOMBSTONE_VERSION]
+    assert state.index.live == len(live)
+    return found
+
+
+def remount(flash):
+    """Return a new Rig as after a start of the board; expected is what the medium gave."""
+    rig = Rig(flash)
+    rig.expected = contents(rig.state)
+    return rig
+
+
+def snapshots(journal):
+    """Return [(number, whole, {key: (version, signature, value)} or None)] of all that lies on the medium."""
+    found = []
+    arenas = journal.arenas()
+    for arena in sorted(arenas):
+        log = journal.log(arena, arenas[arena])
+        for commit, end, whole in log.commits():
+            held = None
+            if whole:
+                state = State(b"salt")
+                state.log = log
+                for position, kind, _length in log.records(end):
+                    if kind in (0x45, 0x54):
+                        state.load(kind, log.body(position)[1], position, log.node_id)
+                held = contents(state)
+                assert commit.entries == state.index.live and commit.channels == state.index.channels
+            found.append((commit.number, whole, held))
+    return found
+
+
+def refusal(call, *args):
+    """Return the words of the MediumError that call raises; None if it raises none."""
+    try:
+        call(*args)
+    except MediumError as error:
+        return str(error)
+    return None
+
+
+def fill(rig, count, version=0, size=200):
+    """Put count channels."""
+    for i in range(count):
+        rig.put(channel_key(i), version, channel(version * 7 + i, size))

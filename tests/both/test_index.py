@@ -1,0 +1,69 @@
+"""The index against a dict in lockstep."""
+
+from faulty_flash import Dice
+from signer_backup.index import CHANNEL, DELETED, LIVE, LOST, NOWHERE, OBSERVED, PEER, Index
+
+
+def test_keys_get_rows():
+    index = Index(b"salt")
+    assert len(index) == 0 and index.find("a") == -1
+    row = index.add("a")
+    assert index.find("a") == row == index.add("a") and len(index) == 1
+    assert index.position(row) == NOWHERE and index.flags(row) == 0
+
+
+def test_against_a_dict():
+    index = Index(b"salt")
+    model = {}
+    dice = Dice(1)
+    for number in range(1200):
+        key = "key %d" % dice.roll(150)
+        row = index.add(key)
+        known = model.setdefault(key, [NOWHERE, NOWHERE, 0])
+        what = dice.roll(4)
+        if what == 0:
+            index.set_position(row, number)
+            known[index.slot] = number
+        elif what == 1:
+            index.set_position(row, number, True)
+            known[1 - index.slot] = number
+        elif what == 2:
+            known[2] = dice.roll(64)
+            index.set_flags(row, known[2])
+        elif dice.roll(30) == 0:
+            index.slot ^= 1
+        if number % 40 == 0:
+            check(index, model)
+    check(index, model)
+    assert len(model) > 140
+
+
+def check(index, model):
+    assert len(index) == len(model)
+    for key, known in model.items():
+        row = index.find(key)
+        assert index.position(row) == known[index.slot] and index.flags(row) == known[2]
+    assert index.find("nobody") == -1
+    for count, flag in ((index.live, LIVE), (index.channels, CHANNEL), (index.lost, LOST)):
+        assert count == len([1 for known in model.values() if known[2] & flag])
+
+
+def test_flags_are_bits():
+    assert sorted([LIVE, DELETED, CHANNEL, OBSERVED, PEER, LOST]) == [1, 2, 4, 8, 16, 32]
+
+
+def test_ram_per_key():
+    index = Index(b"salt")
+    for i in range(300):
+        index.add("channels/%0150d" % i)
+    assert len(index._rows) <= 24 * 300 and len(index) == 300
+
+
+def test_the_salt_decides_the_order():
+    def order(salt):
+        index = Index(salt)
+        for i in range(50):
+            index.add(str(i))
+        return [index.find(str(i)) for i in range(50)]
+
+    assert order(b"1") == order(b"1") != order(b"2") and sorted(order(b"1")) == list(range(50))

@@ -1,0 +1,197 @@
+"""Record, commit and unit headers: what is packed is parsed, and damage raises FormatError."""
+
+from backup_format.errors import FormatError
+from backup_format.layout import get_u16, get_u32, put_u16, put_u32
+from backup_format.records import (
+    AS_TEXT,
+    COMMIT,
+    ENTRY,
+    MAX_ENTRY_HEAD,
+    MAX_KEY,
+    RECOVERABLE,
+    STRATEGIES,
+    TRIGGERS,
+    Commit,
+    code_value,
+    entry_head,
+    entry_value,
+    pack_record_header,
+    parse_commit,
+    parse_entry_head,
+    parse_record_header,
+    parse_tombstone,
+    record_crc,
+    tombstone_body,
+)
+from backup_format.units import UNIT_HEADER, UnitHeader, parse_unit_header
+from faulty_flash import Dice
+
+NODE = b"\x02" + b"\x11" * 32
+OWN = "02" + "11" * 32
+KEYS = (
+    "nodes/" + OWN,
+    "nodestates/" + OWN,
+    "allowlists/" + OWN,
+    "trackers/" + OWN,
+    "channels/" + OWN + "03" + "22" * 32 + "0100000000000000",
+    "channels/" + "03" + "33" * 32 + "03" + "22" * 32 + "0100000000000000",  # of another node
+    "peers/" + "03" + "22" * 32,
+    "peers/" + OWN,
+    "channels/" + OWN.replace("1", "a").upper(),
+    "channels/",
+    "channels/0",
+    "channels/zz",
+    "peers/" + "ab" * ((MAX_KEY - 6) // 2),
+    "node/entry/" + OWN,
+    "x" * MAX_KEY,
+    "\u00e9\U0001f600",
+    "",
+)
+
+
+def refuses(call, *args):
+    try:
+        call(*args)
+    except FormatError:
+        return True
+    return False
+
+
+def test_entry_heads():
+    for key in KEYS:
+        for flags, version, signature in (
+            (0, 0, b""),
+            (RECOVERABLE, 23, b"\x01" * 64),
+            (RECOVERABLE | AS_TEXT, (1 << 64) - 2, b"\xff" * 63),
+        ):
+            head = entry_head(flags, key, version, signature, NODE)
+            assert len(head) <= MAX_ENTRY_HEAD
+            found = parse_entry_head(head + b"\xf6", NODE)
+            assert found == (flags, key, version, signature, len(head)), key
+        assert parse_tombstone(tombstone_body(key, b"s" * 64, NODE), NODE) == (key, b"s" * 64)
+
+
+def test_keys_are_short_on_the_medium():
+    for key, size in zip(KEYS, (2, 2, 2, 2, 44, 78, 36, 2)):
+        assert len(tombstone_body(key, b"", NODE)) <= size + 1, key
+
+
+def test_what_does_not_fit_is_refused():
+    for key, signature in (
+        ("x" * (MAX_KEY + 1), b""),
+        ("peers/" + "ab" * 200, b""),
+        ("\u00e9" * 201, b""),
+        ("k", b"s" * 65),
+    ):
+        assert refuses(entry_head, 0, key, 0, signature, NODE)
+        assert refuses(tombstone_body, key, signature, NODE)
+
+
+def test_damaged_heads():
+    dice = Dice(1)
+    for key in KEYS:
+        for make, parse in (
+            (entry_head(1, key, 1 << 40, b"s" * 64, NODE), parse_entry_head),
+            (tombstone_body(key, b"s" * 64, NODE), parse_tombstone),
+        ):
+            for n in range(len(make)):
+                assert refuses(parse, make[:n], NODE)
+            for _ in range(60):
+                data = bytearray(make)
+                data[dice.roll(min(80, len(data)))] ^= 1 << dice.roll(8)
+                try:
+                    parse(bytes(data), NODE)
+                except FormatError:
+                    pass
+    assert refuses(parse_entry_head, b"\x04" + entry_head(0, "k", 0, b"", NODE)[1:], NODE)
+    assert refuses(parse_entry_head, b"\x00\x0c\x41\x00\x00\x40", NODE)  # a prefix beyond the table
+    assert refuses(parse_tombstone, b"\x62\xc3\x28\x40", NODE)
+
+
+def test_record_headers():
+    buf = bytearray(8)
+    for kind, length, crc in ((ENTRY, 0, 0), (COMMIT, 0xFFFFFF, 0xFFFFFFFF), (0xFE, 0x010203, 0x04050607)):
+        pack_record_header(buf, kind, length, crc)
+        assert parse_record_header(buf) == (kind, length, crc)
+    assert buf == b"\xfe\x01\x02\x03\x04\x05\x06\x07"
+    assert refuses(pack_record_header, buf, ENTRY, 1 << 24, 0)
+
+
+def test_a_records_crc_knows_its_place():
+    crcs = {record_crc(*args) for args in ((1, 2, 69, 4), (2, 2, 69, 4), (1, 3, 69, 4), (1, 2, 84, 4), (1, 2, 69, 5))}
+    assert len(crcs) == 5
+
+
+def test_values():
+    for text in (b"null", b'{"a":[1,2]}', b"{ }", b"\xff", b"", b"[1,"):
+        flags, pieces = code_value(text)
+        assert entry_value(flags, b"".join(pieces)) == text
+        assert bool(flags & AS_TEXT) == (text not in (b"null", b'{"a":[1,2]}'))
+    for flags, coded in ((AS_TEXT, b"\x41aa"), (AS_TEXT, b"\x61a"), (AS_TEXT, b"\x45a"), (0, b"\xf6\xf6"), (0, b"")):
+        assert refuses(entry_value, flags, coded)
+
+
+def test_commits():
+    for trigger in TRIGGERS:
+        for strategy in STRATEGIES:
+            for time in (None, 0, 1790000000):
+                commit = Commit(7, time, trigger, strategy, 4294967295, 300, 12, b"d" * 32)
+                body = commit.body()
+                found = parse_commit(body)
+                for name in ("number", "time", "trigger", "strategy", "updates", "entries", "channels", "digest"):
+                    assert getattr(found, name) == getattr(commit, name)
+    assert body[:-34] == commit.fields() and body[-34:] == b"\x58\x20" + b"d" * 32
+    for n in range(len(body)):
+        assert refuses(parse_commit, body[:n])
+    assert refuses(parse_commit, body + b"\0") and refuses(parse_commit, commit.fields() + b"\x41d")
+    for field in (2, 3):  # a trigger, a strategy that a newer version may know
+        data = bytearray(Commit(7, None, "first", "never", 0, 0, 0, b"d" * 32).body())
+        data[field] = 23
+        assert refuses(parse_commit, bytes(data))
+
+
+def unit():
+    return UnitHeader(4096, 256, 3, 17, 4000, 4100, 5, 99, NODE)
+
+
+def test_unit_headers():
+    buf = bytearray(UNIT_HEADER + 3)
+    unit().pack_into(buf)
+    found = parse_unit_header(buf)
+    for name in ("erase_size", "program_size", "arena", "sequence", "start", "first", "unit", "erases", "node_id"):
+        assert getattr(found, name) == getattr(unit(), name)
+    assert bytes(buf[:8]) == b"VLSb\x01\x0c\x08\x00"
+    assert parse_unit_header(b"\xff" * UNIT_HEADER) is None and parse_unit_header(bytes(UNIT_HEADER)) is None
+    for bit in range(UNIT_HEADER * 8):
+        data = bytearray(buf)
+        data[bit >> 3] ^= 1 << (bit & 7)
+        assert parse_unit_header(data) is None
+
+
+def test_a_newer_unit_header_is_told():
+    from binascii import crc32
+
+    buf = bytearray(UNIT_HEADER)
+    unit().pack_into(buf)
+    buf[4] = 2
+    put_u32(buf, 65, crc32(bytes(buf[:65])))
+    assert refuses(parse_unit_header, buf)
+
+
+def test_unit_headers_that_do_not_fit():
+    buf = bytearray(UNIT_HEADER)
+    for name, value in (("node_id", NODE[1:]), ("erase_size", 4000), ("program_size", 100), ("arena", 1 << 32)):
+        header = unit()
+        setattr(header, name, value)
+        assert refuses(header.pack_into, buf)
+
+
+def test_integers():
+    buf = bytearray(6)
+    for put, get, top, size in ((put_u32, get_u32, 0xFFFFFFFF, 4), (put_u16, get_u16, 0xFFFF, 2)):
+        for value in (0, 1, top):
+            put(buf, 1, value)
+            assert get(buf, 1) == value == int.from_bytes(buf[1 : 1 + size], "big")
+        for value, at in ((top + 1, 0), (-1, 0), (0, -1), (0, 7 - size)):
+            assert refuses(put, buf, at, value)
+        assert refuses(get, buf, 7 - size) and refuses(get, buf, -1) and refuses(get, b"", 0)

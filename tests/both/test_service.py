@@ -1,0 +1,247 @@
+"""What the board answers to LIST, OPEN, READ and STATUS."""
+
+import json
+
+from backup_format.errors import FormatError
+from backup_format.frames import E_MALFORMED, E_ORDER, LIST, MAX_TO_HOST, OPEN, READ, STATUS, ServiceError
+from backup_format.log import Log
+from backup_format.units import parse_unit_header
+from faulty_flash import RamFlash, dead
+from journal_rig import channel, channel_key
+from runtime_rig import Board
+from signer_backup.service import NO_MEDIUM, NO_SNAPSHOT, NO_SUCH_SNAPSHOT, BackupService
+
+
+class Host:
+    """Asks the service of a board."""
+
+    def __init__(self, flash, strategy="periodic:1"):
+        self.board = Board(flash, strategy)
+        self.handlers = BackupService(self.board.runtime, "test board").handlers
+
+    def ask(self, kind, payload=b""):
+        answer = bytes(self.handlers[kind](payload))
+        assert len(answer) <= MAX_TO_HOST
+        return answer
+
+    def json(self, kind, payload=b""):
+        return json.loads(str(self.ask(kind, payload), "utf-8"))
+
+    def error(self, kind, payload=b""):
+        try:
+            self.handlers[kind](payload)
+        except ServiceError as error:
+            return error.code, error.text
+        return None
+
+    def list(self):
+        """Return the listed snapshots of all pages."""
+        page = self.json(LIST, b"\0")
+        found = page["snapshots"]
+        while page["more"]:
+            page = self.json(LIST, b"\1")
+            found += page["snapshots"]
+            assert len(page["snapshots"]) <= 6
+        return found
+
+    def open(self, number):
+        return self.json(OPEN, number.to_bytes(4, "big"))
+
+    def save(self, count, size=200):
+        """Have the board take count more snapshots."""
+        for _ in range(count):
+            version = self.board.journal.number + 1
+            self.board.observe((channel_key(version % 3), version, channel(version, size)))
+
+
+def test_kinds():
+    assert sorted(Host(RamFlash()).handlers) == sorted([LIST, OPEN, READ, STATUS])
+
+
+def test_an_empty_medium():
+    host = Host(RamFlash())
+    assert host.list() == []
+    assert host.error(OPEN, bytes(4)) == (NO_SNAPSHOT, "no snapshot yet")
+    assert host.error(OPEN, b"\0\0\0\1")[0] == NO_SUCH_SNAPSHOT
+    status = host.json(STATUS)
+    assert status["snapshot"] is None and status["size"] == 65536 and status["node_id"] is None
+
+
+def test_listing_in_pages():
+    for count in (1, 5, 6, 7, 12, 20):
+        host = Host(RamFlash())
+        host.save(count)
+        found = host.list()
+        assert [item["number"] for item in found] == list(range(1, count + 1))
+        assert found[0] == {
+            "number": 1,
+            "time": 1700000000,
+            "trigger": "first",
+            "channels": 1,
+            "entries": 1,
+            "arena": 1,
+            "whole": True,
+        }
+        assert [item["trigger"] for item in found[3:]] == ["periodic"] * (count - 3)
+
+
+def test_listing_out_of_order():
+    host = Host(RamFlash())
+    host.save(8)
+    assert host.error(LIST, b"\1")[0] == E_ORDER
+    assert host.error(LIST, b"")[0] == host.error(LIST, b"\0\0")[0] == E_MALFORMED
+    host.json(LIST, b"\0")
+    host.json(LIST, b"\0")
+    assert len(host.json(LIST, b"\1")["snapshots"]) == 2
+    assert host.error(LIST, b"\1")[0] == E_ORDER
+
+
+def test_a_medium_that_fails_in_a_listing_is_no_shorter_list():
+    host = Host(RamFlash())
+    host.save(20)
+    host.json(LIST, b"\0")
+    host.board.flash.fault = dead
+    try:
+        host.ask(LIST, b"\1")
+    except OSError:
+        pass
+    else:
+        assert False
+    host.board.flash.fault = None
+    assert host.error(LIST, b"\1")[0] == E_ORDER
+    assert len(host.list()) == 20
+
+
+def test_snapshots_between_two_pages():
+    host = Host(RamFlash())
+    host.save(12)
+    numbers = [item["number"] for item in host.json(LIST, b"\0")["snapshots"]]
+    host.save(60, 900)  # the listed arena is erased by now
+    page = host.json(LIST, b"\1")
+    assert numbers == [1, 2, 3, 4, 5, 6] and all([item["number"] > 6 for item in page["snapshots"]])
+
+
+def test_open_and_read():
+    host = Host(RamFlash())
+    host.save(40, 900)
+    listed = [item for item in host.list() if item["whole"]]
+    assert len(listed) > 3 and len({item["arena"] for item in listed}) > 1
+    for item in listed:
+        place = host.open(item["number"])
+        assert sorted(place) == ["arena", "end", "erase_size", "number", "program_size", "units", "whole"]
+        assert (place["number"], place["arena"], place["whole"]) == (item["number"], item["arena"], True)
+        assert (place["erase_size"], place["program_size"]) == (4096, 256)
+        log = Log(host.reader(), 4096, 256, place["arena"])
+        for first, count in place["units"]:
+            for unit in range(first, first + count):
+                log.add(parse_unit_header(host.ask(READ, (unit * 4096).to_bytes(4, "big") + b"\0\x45")))
+        found = [(commit.number, end) for commit, end, whole in log.commits() if whole]
+        assert (item["number"], place["end"]) in found
+    assert host.open(0)["number"] == listed[-1]["number"] == 40
+    assert host.error(OPEN, b"\0\0\0\x63")[0] == NO_SUCH_SNAPSHOT
+
+
+def reader(host):
+    """Return a read_into function over READ."""
+
+    def read_into(offset, buf):
+        buf[:] = host.ask(READ, offset.to_bytes(4, "big") + len(buf).to_bytes(2, "big"))
+
+    return read_into
+
+
+Host.reader = reader
+
+
+def test_read():
+    host = Host(RamFlash())
+    host.save(1)
+    assert host.ask(READ, b"\0\0\0\0\0\4") == b"VLSb"
+    assert host.ask(READ, b"\0\0\xff\xff\0\1") == b"\xff"
+    assert len(host.ask(READ, b"\0\0\0\0\4\0")) == MAX_TO_HOST
+    assert host.error(READ, b"\0\0\0\0\4\1")[0] == E_MALFORMED
+    for payload in (b"\0\0\xff\xff\0\2", b"\xff\xff\xff\xff\0\1"):
+        try:
+            host.ask(READ, payload)
+        except OSError as error:
+            assert "outside" in str(error)
+        else:
+            assert False
+
+
+def test_short_payloads():
+    host = Host(RamFlash())
+    host.save(1)
+    for kind, payload in ((OPEN, b""), (OPEN, b"\0\0\0"), (READ, b"\0\0\0\0\0"), (READ, b"")):
+        try:
+            host.ask(kind, payload)
+        except FormatError:
+            continue
+        assert False
+
+
+def test_two_writes_of_one_number():
+    """A write that failed at its very end left a whole snapshot: the one that the journal goes by is answered."""
+    host = Host(RamFlash())
+    host.save(3)
+    journal, commit = host.board.journal, host.board.journal.last
+    number = commit.number
+    host.board.state.put(channel_key(9), 0, b"", channel(9))
+    commit.number = number + 1
+    journal.write(host.board.state, journal.node_id, commit)
+    journal.number = number  # as if that write had failed
+    journal._must_checkpoint = True
+    host.board.observe((channel_key(1), 99, channel(99)))
+    assert [item["number"] for item in host.list()] == [1, 2, 3, 4]
+    assert host.open(0)["arena"] == host.open(number + 1)["arena"] == 2
+
+
+def test_no_medium():
+    host = Host(None)
+    for kind, payload in ((LIST, b"\0"), (OPEN, bytes(4)), (READ, bytes(6))):
+        code, text = host.error(kind, payload)
+        assert code == NO_MEDIUM and "no medium" in text
+    status = host.json(STATUS)
+    assert status["size"] is None and status["failures"] == 1 and "no medium" in status["last_error"]
+
+
+def test_a_refused_medium_is_told():
+    flash = RamFlash()
+    flash.data[:] = bytes(65536)
+    code, text = Host(flash).error(OPEN, bytes(4))
+    assert code == NO_MEDIUM and "no backup of ours" in text
+
+
+def test_no_snapshot_and_why():
+    host = Host(RamFlash())
+    host.board.flash.fault = dead
+    host.save(1)
+    host.board.flash.fault = None
+    code, text = host.error(OPEN, bytes(4))
+    assert code == NO_SNAPSHOT and text.startswith("no snapshot yet: ") and "failed" in text
+
+
+def test_status():
+    host = Host(RamFlash(), "periodic:3")
+    host.save(3)
+    status = host.json(STATUS)
+    device = host.board.journal.device
+    assert status == {
+        "board": "test board",
+        "strategy": "periodic",
+        "updates": 3,
+        "size": 65536,
+        "programmed_bytes": device.programmed_bytes,
+        "erases": device.erases,
+        "node_id": "02" + "11" * 32,
+        "snapshot": 3,
+        "time": 1700000000,
+        "trigger": "new-channel",
+        "channels": 3,
+        "unwritten": 0,
+        "failures": 0,
+        "last_error": None,
+    }
+    assert device.programmed_bytes > 0 and device.erases > 0
+    host.board.observe((channel_key(1), 50, channel(50)))
+    assert host.json(STATUS)["unwritten"] == 1

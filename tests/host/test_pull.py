@@ -1,0 +1,152 @@
+"""vls-backup pull from a board whose signer runs: the signer never notices."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import serial
+from board_rig import RUN, exchange, fill, greenlight_file, live, node, pull, pulled, vault, vls_backup
+
+from backup_format import frames
+from vls_backup.link import Link
+from vls_backup_sim.bridge import SimulatedBoard
+from vls_backup_sim.feeder import Feeder
+
+FILLED = 60  # the last request that the board of this module has heard
+PERIODIC_1 = {"periodic": {"updates": 1}}
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Feeder:
+    return Feeder(RUN)
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedBoard]:
+    """A board with snapshots, its loop running."""
+    with vault(tmp_path_factory.mktemp("pull") / "flash.bin") as board:
+        fill(board, FILLED)
+        yield board
+
+
+def test_file_and_stdout_are_the_same(board: SimulatedBoard, recorded: Feeder, tmp_path: Path) -> None:
+    path = tmp_path / "backup.json"
+    path.write_text("the old one")
+    before = time.time()
+    done = pull(board, "--output", path)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert f"inspect-backup --path {path}" in done.stderr
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [entry.name for entry in tmp_path.iterdir()] == ["backup.json"]
+    text = path.read_text()
+    assert pull(board).stdout == text
+    created_at = json.loads(text)["created_at"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", created_at)
+    assert created_at <= time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(before))
+    assert text == greenlight_file(recorded.state_after(FILLED), created_at, PERIODIC_1)
+    assert vls_backup("inspect-backup", "--path", path, "--format", "text").returncode == 0
+
+
+def slowly(link: Link, message: bytes, meanwhile: Callable[[], None]) -> bytes:
+    """Send a request; do something else after its first chunk, and before all of the response was fetched."""
+    for at in range(0, len(message), 232):
+        head = at.to_bytes(4, "big") + len(message).to_bytes(4, "big")
+        answer = link.exchange(frames.REQUEST, head + message[at : at + 232])
+        if at == 0:
+            assert answer == (232).to_bytes(4, "big")  # more chunks are expected
+            meanwhile()
+    response = answer[8:]
+    assert len(response) < int.from_bytes(answer[:4], "big")  # there is more to fetch
+    meanwhile()
+    while len(response) < int.from_bytes(answer[:4], "big"):
+        response += link.exchange(frames.FETCH, len(response).to_bytes(4, "big"))[8:]
+    return response
+
+
+def test_a_nodes_session_goes_on_undisturbed(recorded: Feeder, tmp_path: Path) -> None:
+    """Pulls and lists come between the chunks of a request, and between the parts of its response."""
+    feeder = Feeder(RUN)
+    done: list[subprocess.CompletedProcess[str]] = []
+    with vault(tmp_path / "flash.bin", VLS_SIM_RUN=str(RUN)) as board, node(board) as link:
+        boot = link.hello(attach=True)["boot"]
+        for i in range(31):
+            exchange(link, feeder, feeder.request(i))
+        link.hello(attach=True)
+        feeder.attach()
+        message = feeder.request(31)
+        feeder.answer(slowly(link, message, lambda: done.extend([pull(board), pull(board, "--list")])))
+        assert [d.returncode for d in done] == [0, 0, 0, 0]
+        for i, text in ((30, done[0].stdout), (31, done[2].stdout)):
+            assert text == greenlight_file(recorded.state_after(i), json.loads(text)["created_at"], PERIODIC_1)
+        for i in range(32, FILLED + 1):
+            exchange(link, feeder, feeder.request(i))
+            assert feeder.state() == recorded.state_after(i)
+        assert (link.hello(attach=False)["boot"], board.restarts) == (boot, 0)
+        snapshot = pulled(board)
+        assert live(snapshot) == recorded.state_after(FILLED)
+
+
+def test_what_the_snapshot_lacks_is_told(tmp_path: Path) -> None:
+    with vault(tmp_path / "flash.bin", "periodic:100") as board:
+        fill(board, FILLED)
+        done = pull(board)
+        assert done.returncode == 0
+        assert re.search(r"Note: \d+ requests changed channels since .*strategy periodic", done.stderr)
+
+
+def test_two_pulls_do_not_mix(board: SimulatedBoard, tmp_path: Path) -> None:
+    """The second says that the port is in use, and the first is not harmed."""
+    with serial.Serial(str(board.port), exclusive=True):
+        done = pull(board, "--output", tmp_path / "backup.json")
+    assert (done.returncode, list(tmp_path.iterdir())) == (5, [])
+    assert "in use by another program" in done.stderr
+    assert pull(board).returncode == 0
+
+
+def test_a_terminal_sees_progress(board: SimulatedBoard) -> None:
+    """On stderr alone: stdout is the file, as ever."""
+    ours, terminal = pty.openpty()
+    command = [sys.executable, "-m", "vls_backup", "pull", "--port", str(board.port)]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=terminal, env=environment) as process:
+        os.close(terminal)
+        shown = b""
+        assert process.stdout is not None
+        out = process.stdout.read()
+        while select.select([ours], [], [], 5)[0]:
+            try:
+                shown += os.read(ours, 4096)
+            except OSError:  # the other end is closed
+                break
+        assert process.wait(5) == 0
+    os.close(ours)
+    quiet = pull(board)
+    assert out.decode() == quiet.stdout
+    assert b"Pulling" in shown and b"kB" in shown and b"Snapshot " in shown
+    assert "Pulling" not in quiet.stderr and "\x1b" not in quiet.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "--port"),
+        (["--port", "x", "--list", "--output", "y"], "--list"),
+        (["--port", "x", "--list", "--generation", "3"], "--list"),
+        (["--port", "x", "--json"], "--json"),
+        (["--port", "x", "--generation", "0"], "begin at 1"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], words: str) -> None:
+    done = vls_backup("pull", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
