@@ -1,0 +1,63 @@
+"""How small the recorded run's values are in the compact coding: the budget of the medium."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backup_format.compact import encode
+from backup_format.expand import decode
+
+RUN = Path(__file__).parents[1] / "vectors" / "signer-run"
+BUDGET = {"channels": 0.30, "nodestates": 0.36, "trackers": 0.48, "all": 0.40}
+
+
+def canonical(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
+
+
+@pytest.fixture(scope="module")
+def sizes() -> tuple[Counter[str], Counter[str]]:
+    """The bytes of all values that the run's requests changed, by the kind of their key: as JSON, and coded."""
+    plain: Counter[str] = Counter()
+    coded: Counter[str] = Counter()
+    with (RUN / "a.jsonl").open() as lines:
+        next(lines)
+        for line in lines:
+            for key, _before, _after, value, *_signature in json.loads(line)["changed"]:
+                if value is None:
+                    continue
+                text = canonical(value)
+                small = encode(text)
+                assert decode(small) == text
+                for kind in (key.split("/")[0], "all"):
+                    plain[kind] += len(text)
+                    coded[kind] += len(small)
+    return plain, coded
+
+
+@pytest.mark.parametrize("kind", BUDGET)
+def test_share_of_the_json(kind: str, sizes: tuple[Counter[str], Counter[str]]) -> None:
+    plain, coded = sizes
+    assert plain[kind] > 300_000
+    assert coded[kind] / plain[kind] <= BUDGET[kind]
+
+
+def test_an_old_channel() -> None:
+    """An idle channel with a secret at each of the 49 positions: none is longer."""
+    values = json.loads((RUN / "a-last.backup.json").read_bytes())["state"]["values"]
+    tried = 0
+    for key, (_version, value, _signature) in values.items():
+        if not key.startswith("channels/") or not value["channel_setup"]:
+            continue
+        if b"payment_hash" in canonical(value):
+            continue  # not idle: an HTLC in flight costs some 95 bytes
+        value["enforcement_state"]["counterparty_secrets"]["old_secrets"] = [
+            [[(k * 37 + i * 101 + k * i) & 0xFF for i in range(32)], 2**48 - 2**k] for k in range(49)
+        ]
+        text = canonical(value)
+        assert len(text) > 6_000 and len(encode(text)) <= 2_500, len(encode(text))
+        tried += 1
+    assert tried >= 3
