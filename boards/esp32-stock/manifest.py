@@ -1,0 +1,6 @@
+"""What ships on this board: the firmware, its board_def and the drivers that it names."""
+
+include("../../firmware/manifest.py")  # noqa: F821
+module("board_def.py")  # noqa: F821
+for driver in ("medium.py", "micropython_board.py", "stdio_link.py", "file_units.py"):
+    module(driver, base_path="../drivers")  # noqa: F821

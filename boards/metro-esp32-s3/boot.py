@@ -1,0 +1,5 @@
+"""CircuitPython runs this once, before USB starts."""
+
+from circuitpython_life import boot
+
+boot(drive=False)

@@ -1,0 +1,5 @@
+// The stock board's settings, under a name of our own.
+#include "boards/RPI_PICO_W/mpconfigboard.h"
+
+#undef MICROPY_HW_BOARD_NAME
+#define MICROPY_HW_BOARD_NAME "Raspberry Pi Pico W with vls-backup"
