@@ -26,7 +26,7 @@ class BackupRuntime:
         self.failing = 0
         self.last_error = None
         self.unwritten = 0
-        self._clock = clock
+        self.clock = clock
         self._log = log
         self._node_id = None
         self._taking = {}  # changes that could not be taken yet: key -> (entry before, entry after)
@@ -142,7 +142,7 @@ class BackupRuntime:
         strategy = self.schedule.strategy
         commit = Commit(
             self.journal.number + 1,
-            self._clock(),
+            self.clock(),
             trigger,
             strategy.name,
             strategy.updates,

@@ -129,6 +129,7 @@ class BackupService:
                 "unwritten": runtime.unwritten,
                 "failures": runtime.failures,
                 "last_error": runtime.last_error,
+                "clock": runtime.clock(),
             }
         ).encode()
 

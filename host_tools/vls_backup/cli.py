@@ -15,6 +15,10 @@ COMMANDS = {
     "pull": ("pull", "Fetch a backup from a signer's board over its serial port."),
     "inspect-backup": ("inspect", "Check a backup file and list the channels that it can recover."),
     "convert-backup": ("convert", "Make Core Lightning's recoverchannel input of a backup."),
+    "status": ("status", "Tell how a board's backups are doing."),
+    "devices": ("devices", "List the serial ports that a board may be at."),
+    "push": ("push", "Put a backup file onto a board that serves as a vault."),
+    "follow": ("follow", "Give a board each new state of a backup file that a signer elsewhere keeps."),
     "deploy": ("deploy", "Put the firmware onto a board that runs MicroPython."),
     "sim": ("sim", "Run a simulated board, to try everything without hardware."),
 }

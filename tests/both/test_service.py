@@ -241,6 +241,7 @@ def test_status():
         "unwritten": 0,
         "failures": 0,
         "last_error": None,
+        "clock": 1700000000,
     }
     assert device.programmed_bytes > 0 and device.erases > 0
     host.board.observe((channel_key(1), 50, channel(50)))
