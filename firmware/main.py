@@ -1,9 +1,15 @@
 """The firmware: pick the board, build the parts, inject them, run. A board starts this file at power-on."""
 
-from backup_format.port import kbd_intr
+try:
+    from micropython import kbd_intr
+except ImportError:  # CircuitPython: what is said on its data port interrupts nothing
+
+    def kbd_intr(char):
+        pass
+
 
 if __name__ == "__main__":
-    # A host may talk while the board still starts: a 0x03 in its frames must not end what does not run yet.
+    # First of all: a host may talk while the board still starts, and a 0x03 in its frames is no Ctrl-C.
     kbd_intr(-1)
 
 from board_def import Board  # noqa: E402

@@ -7,14 +7,6 @@ import time
 _NAME = sys.implementation.name
 
 try:
-    from micropython import kbd_intr
-except ImportError:
-
-    def kbd_intr(char):
-        """Make char (-1: none) the byte that raises KeyboardInterrupt: nothing to do where the link is no console."""
-
-
-try:
     from micropython import const
 except ImportError:
 
