@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from backup_cases import Ran, run, run_process
-from board_rig import fill, pull, vault
+from board_rig import fill, node, pull, vault
 
 from vls_backup_sim.bridge import SimulatedBoard
 
@@ -129,6 +129,8 @@ def test_a_backup_whose_json_speaks_of_armour_is_still_json(
 
 def test_board_without_a_snapshot_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with vault(tmp_path / "flash.bin") as board:
+        with node(board) as link:  # a loop that has just begun takes no Ctrl-C yet
+            link.hello(attach=False)
         text = printed(board)
     assert text.strip() == b"No backup can be read: there is no whole snapshot"
     ran = inspected(capfd, tmp_path, text)
