@@ -12,13 +12,14 @@ import click
 from vls_backup.console import printable, say
 from vls_backup.errors import BackupError, BoardError
 from vls_backup.progress import progress_bar
-from vls_backup.transport import at_prompt, open_board
+from vls_backup.transport import at_prompt, wait_for_loop
 
 _EXAMPLES = """\b
 Example:
   vls-backup deploy --board rp2 --port /dev/ttyACM0
 """
 _MAIN = "main.py"  # the board starts it at power-on: gone before anything changes, back when all else is right
+_START_SECONDS = 60  # the first start looks through the whole blank medium
 _CHUNK = 1024  # bytes that a board gets at once, as the text of a literal
 
 _HASHES = """
@@ -66,8 +67,13 @@ def command(board: str, port: str) -> None:
         with progress_bar("Copying") as progress:
             copied = deploy(prompt, files, progress)
     say(f"{copied} of {len(files)} files copied, {len(files) - copied} were right already; all are verified.")
-    with open_board(port) as (_, hello):
-        say(printable(f"The board runs our firmware: board {hello.get('board')}, firmware {hello.get('firmware')}."))
+    hello = wait_for_loop(port, _START_SECONDS)
+    if hello is None:
+        raise BoardError(
+            "The files on the board are right, but its firmware doesn't answer. Unplug the board, plug it in again, "
+            f"and ask it what is wrong: vls-backup status --port {port}"
+        )
+    say(printable(f"The board runs our firmware: board {hello.get('board')}, firmware {hello.get('firmware')}."))
     say(f"Check what it holds with: vls-backup pull --port {port} --list")
 
 

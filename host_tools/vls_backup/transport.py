@@ -211,3 +211,15 @@ def at_prompt(port: str) -> Iterator[SerialTransport]:
             raise BoardError(_LOST.format(port=port)) from error
         finally:
             _close(transport)
+
+
+def wait_for_loop(port: str, seconds: int) -> dict[str, Any] | None:
+    """Return what the loop on the board at port says in HELLO, as soon as it does; None if it doesn't in seconds.
+
+    Nothing on the board is stopped. Raises BoardError.
+    """
+    with _opened(port) as opened:
+        try:
+            return Link(opened).hello(attach=False, attempts=seconds)
+        except LinkTimeout:
+            return None

@@ -67,6 +67,7 @@ def test_deploy_puts_the_firmware_there_and_starts_it(
     assert (ran.status, ran.out) == (0, "")
     assert f"{count} of {count} files copied, 0 were right already; all are verified.\n" in ran.err
     assert "The board runs our firmware: board sim, firmware 0.1.0.\n" in ran.err
+    assert ran.err.count("\n") == 3
     assert ran.err.endswith(f"Check what it holds with: vls-backup pull --port {board.port} --list\n")
     assert contents(files_of(board)) == contents(firmware)
     assert run(capfd, "pull", "--port", board.port, "--list").status == 4  # our loop answers: no snapshot yet
@@ -134,6 +135,19 @@ def test_bytes_that_do_not_stay_are_noticed(
     assert ran.status == 5
     assert "reads back other bytes of nor.mpy" in error_line(ran)
     assert not (files_of(board) / "main.py").exists()
+
+
+def test_firmware_that_does_not_start_is_noticed(
+    board: SimulatedBoard, firmware: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(deploy, "_START_SECONDS", 2)
+    (firmware / "main.py").write_text("raise ImportError('no such board')\n")
+    ran = deployed(capfd, board)
+    assert ran.status == 5
+    assert ran.err.endswith(
+        "Error: The files on the board are right, but its firmware doesn't answer. Unplug the board, plug it in again, "
+        f"and ask it what is wrong: vls-backup status --port {board.port}\n"
+    )
 
 
 def test_unknown_board_lists_the_known_ones(
