@@ -2,196 +2,257 @@
 
 from binascii import hexlify
 
+from .atoms import MAX_ITEM, byte_list
+from .cbor import peek_head
 from .compact import MAX_DEPTH, MAX_TEXT
 from .errors import FormatError
 from .names import NAMES
 from .port import const
 from .textcheck import check_escaped, check_plain, is_number
 
+_PIECE = const(256)  # bytes of text that are gathered before they are yielded
 _INDEX_BASE = const(1 << 48)
 
+# What stands at the next position of the coded value.
+_VALUE = const(0)
+_FIELD = const(1)  # a field name, or the end of an object
+_ITEM = const(2)  # an item of an array, a repeat, or its end
 
-def read_head(data, p):
-    """Return (major type, argument, next position) of the CBOR head at p of data.
+# Where a value stands; in an array: the position in the text at which its current item begins, 0 or more.
+_OBJECT = const(-1)
+_TOP = const(-2)
+_REPEATED = const(-3)  # in an array, behind a repeat
 
-    The argument is -1 for an indefinite length or a break. Raises FormatError for a head that is cut off, reserved or
-    not in its shortest form.
-    """
-    if p >= len(data):
-        raise FormatError("coded value ends too early")
-    first = data[p]
-    n = first & 0x1F
-    p += 1
-    if n < 24:
-        return first >> 5, n, p
-    if n == 31:
-        return first >> 5, -1, p
-    if n > 27:
-        raise FormatError("reserved head at byte %d" % (p - 1))
-    size = 1 << (n - 24)
-    if p + size > len(data):
-        raise FormatError("coded value ends too early")
-    n = int.from_bytes(data[p : p + size], "big")
-    if n < 24 or (size > 1 and not n >> (4 * size)):
-        raise FormatError("head not in its shortest form at byte %d" % (p - 1))
-    return first >> 5, n, p + size
-
-
-def read_string(data, p, major):
-    """Return (content, next position) of the byte (major 2) or text (major 3) string at p. Raises FormatError."""
-    kind, n, p = read_head(data, p)
-    if kind != major or n < 0 or p + n > len(data):
-        raise FormatError("a string is missing or cut off")
-    return bytes(data[p : p + n]), p + n
-
-
-class _Text:
-    """JSON text in pieces, never longer than MAX_TEXT."""
-
-    def __init__(self):
-        self.parts = []
-        self.size = 0
-
-    def add(self, piece):
-        self.size += len(piece)
-        if self.size > MAX_TEXT:
-            raise FormatError("value of more than %d bytes" % MAX_TEXT)
-        self.parts.append(piece)
+_SIMPLE = {0xF4: b"false", 0xF5: b"true", 0xF6: b"null", 0x80: b"[]", 0xA0: b"{}"}
 
 
 def decode(data):
     """Return the JSON text (bytes) whose compact coding is data (bytes). Raises FormatError for anything else."""
-    text = _Text()
-    # An open array: [index of its current item in text.parts, items so far]; an open object: [-1, fields so far].
-    stack = []
+    return b"".join(expand((data,)))
+
+
+def expand(chunks):
+    """Yield the JSON text, in pieces of some hundred bytes, whose compact coding chunks yields in pieces of any size.
+
+    A chunk (bytes or memoryview) may be overwritten when the next one is asked for. Raises FormatError when that is no
+    coding of a value; what was yielded is void then. In RAM are the string that is being read and, for repeats, the
+    text of the item before it: some 3 KB unless a string is longer.
+    """
+    chunks = iter(chunks)
+    data = b""  # a window of the coded value
     p = 0
-    while True:
-        opened = False
-        first = data[p] if p < len(data) else 0
-        if first == 0xFF:
-            if not stack:
-                raise FormatError("a break outside of arrays and objects")
-            top = stack.pop()
-            if not top[1]:
-                raise FormatError("an empty array or object of indefinite length")
-            text.add(b"}" if top[0] < 0 else b"]")
-            p += 1
-        elif first == 0xC6:
-            p = _repeat(data, p, text, stack)
+    want = 0  # the length that the window must have at least
+    out = bytearray()  # the end of the text
+    append = out.append
+    base = 0  # where in the text it begins
+    full = _PIECE
+    sent = 0  # position in out
+    state = _VALUE
+    stack = []
+    top = _TOP
+    empty = False  # nothing stands in this array or object yet
+    count = 0  # how often item is still to be written
+    item = None
+    done = False
+    while not done:
+        parts = [data[p:]]
+        want -= p
+        have = len(parts[0])
+        want = max(want, have + 1)
+        for chunk in chunks:
+            parts.append(bytes(chunk))
+            have += len(chunk)
+            if have >= want:
+                break
         else:
-            if stack:
-                p = _before_item(data, p, text, stack[-1])
-                first = data[p] if p < len(data) else 0
-            if first in (0x9F, 0xBF):
-                text.add(b"{" if first == 0xBF else b"[")
-                stack.append([-1 if first == 0xBF else len(text.parts), 0])
-                if len(stack) > MAX_DEPTH:
-                    raise FormatError("more than %d arrays and objects inside each other" % MAX_DEPTH)
-                p += 1
-                opened = True
-            else:
-                p = _item(data, p, text)
-        if not opened and not stack:
-            if p != len(data):
-                raise FormatError("bytes after the coded value")
-            return b"".join(text.parts)
-
-
-def _before_item(data, p, text, top):
-    """Write what stands between two items: a comma, and in an object the field name. Return the value's position."""
-    if top[1]:
-        text.add(b",")
-    top[1] += 1
-    if top[0] >= 0:
-        top[0] = len(text.parts)
-        return p
-    major, n, after = read_head(data, p)
-    if major == 0:
-        if n >= len(NAMES):
-            raise FormatError("unknown field name %d: written by a newer version?" % n)
-        text.add(b'"')
-        text.add(NAMES[n])
-        text.add(b'":')
-        return after
-    if major not in (2, 3) and data[p] != 0xC8:
-        raise FormatError("a field name that is no string")
-    p = _item(data, p, text)
-    text.add(b":")
-    return p
-
-
-def _repeat(data, p, text, stack):
-    if not stack or stack[-1][0] < 0 or not stack[-1][1]:
-        raise FormatError("a repeat without an item before it")
-    major, n, p = read_head(data, p + 1)
-    if major or n < 1:
-        raise FormatError("a repeat without a count")
-    if stack[-1][0] == len(text.parts):
-        raise FormatError("two repeats in a row")
-    item = b"," + b"".join(text.parts[stack[-1][0] :])
-    if text.size + n * len(item) > MAX_TEXT:
+            raise FormatError("coded value ends too early")
+        data = b"".join(parts)
+        parts = chunk = None
+        p = 0
+        want = 0
+        try:
+            while True:
+                if len(out) > full:
+                    if base + len(out) > MAX_TEXT:
+                        raise FormatError("value of more than %d bytes" % MAX_TEXT)
+                    yield bytes(memoryview(out)[sent:])
+                    sent = len(out)
+                    if sent > MAX_ITEM + _PIECE:
+                        # What is still needed: the text from the first open item on that may yet be repeated.
+                        keep = base + sent
+                        for start in stack + [top]:
+                            if start >= 0 and base + sent - start <= MAX_ITEM:
+                                keep = start
+                                break
+                        out = out[keep - base :]
+                        base = keep
+                        sent = len(out)
+                    append = out.append
+                    full = sent + _PIECE
+                if count:
+                    n = min(count, 1 + _PIECE // len(item))
+                    out += item * n
+                    count -= n
+                    continue
+                c = data[p]
+                if state != _VALUE:
+                    if c == 0xFF:
+                        if empty:
+                            raise FormatError("an empty array or object of indefinite length")
+                        append(0x7D if top == _OBJECT else 0x5D)
+                        p += 1
+                        top = stack.pop()
+                        if top == _TOP:
+                            done = True
+                            break
+                        state = _FIELD if top == _OBJECT else _ITEM
+                        continue
+                    if state == _FIELD:
+                        body = None
+                        if c < 0x18:
+                            end = p + 1
+                        elif c == 0x18:
+                            c = data[p + 1]
+                            end = p + 2
+                            if c < 24 or c >= len(NAMES):
+                                raise FormatError("unknown field name %d: written by a newer version?" % c)
+                        else:
+                            if c >> 5 not in (2, 3) and c != 0xC8:
+                                raise FormatError("a field name that is no string")
+                            body, end = _string(data, p)
+                            if body is None:
+                                want = end
+                                break
+                        if empty:
+                            empty = False
+                        else:
+                            append(0x2C)
+                        if body is None:
+                            append(0x22)
+                            out += NAMES[c]
+                            out += b'":'
+                        else:
+                            out += body
+                            append(0x3A)
+                        p = end
+                        state = _VALUE
+                        continue
+                    if c == 0xC6:
+                        major, n, end = peek_head(data, p + 1)
+                        if major or n < 1:
+                            raise FormatError("a repeat without a count")
+                        if empty or top == _REPEATED:
+                            raise FormatError("a repeat without an item before it")
+                        item = base + len(out) - top
+                        if item > MAX_ITEM:
+                            raise FormatError("a repeat of an item of more than %d bytes" % MAX_ITEM)
+                        if base + len(out) + n * (item + 1) > MAX_TEXT:
+                            raise FormatError("value of more than %d bytes" % MAX_TEXT)
+                        item = b"," + bytes(memoryview(out)[top - base :])
+                        count = n
+                        top = _REPEATED
+                        p = end
+                        continue
+                    if empty:
+                        empty = False
+                    else:
+                        append(0x2C)
+                    top = base + len(out)
+                    state = _VALUE
+                if c < 0x18:
+                    if c < 10:
+                        append(0x30 + c)
+                    else:
+                        out += str(c).encode()
+                    p += 1
+                elif c == 0xBF or c == 0x9F:
+                    stack.append(top)
+                    if len(stack) > MAX_DEPTH:
+                        raise FormatError("more than %d arrays and objects inside each other" % MAX_DEPTH)
+                    empty = True
+                    p += 1
+                    if c == 0xBF:
+                        append(0x7B)
+                        top = _OBJECT
+                        state = _FIELD
+                    else:
+                        append(0x5B)
+                        top = base + len(out)
+                        state = _ITEM
+                    continue
+                elif 0x40 <= c < 0x80 or 0xC7 <= c <= 0xC9 or c == 0xD8:
+                    body, end = _string(data, p)
+                    if body is None:
+                        want = end
+                        break
+                    out += body
+                    p = end
+                elif c < 0x40:
+                    major, n, end = peek_head(data, p)
+                    if n < 0 or (major and n >> 63):
+                        raise FormatError("an integer out of range")
+                    out += str(-1 - n if major else n).encode()
+                    p = end
+                else:
+                    if c not in _SIMPLE:
+                        raise FormatError("an unknown item")
+                    out += _SIMPLE[c]
+                    p += 1
+                if top == _TOP:
+                    done = True
+                    break
+                state = _FIELD if top == _OBJECT else _ITEM
+        except IndexError:
+            pass
+    for chunk in chunks:
+        have += len(chunk)
+    if have != p:
+        raise FormatError("bytes after the coded value")
+    if base + len(out) > MAX_TEXT:
         raise FormatError("value of more than %d bytes" % MAX_TEXT)
-    text.add(item * n)
-    stack[-1][0] = len(text.parts)
-    return p
+    yield bytes(memoryview(out)[sent:])
 
 
-def _item(data, p, text):
-    """Write the one value at p that is no open array or object. Return the next position."""
-    major, n, after = read_head(data, p)
-    if major <= 1:
-        if n < 0 or (major and n >> 63):
-            raise FormatError("an integer out of range")
-        text.add(str(-1 - n if major else n).encode())
-    elif major <= 3:
-        body, after = read_string(data, p, major)
-        if major == 2:
-            if not body:
-                raise FormatError("empty hex")
-            body = hexlify(body)
-        else:
-            check_plain(body)
-        text.add(b'"')
-        text.add(body)
-        text.add(b'"')
-    elif data[p] == 0x80:
-        text.add(b"[]")
-    elif data[p] == 0xA0:
-        text.add(b"{}")
-    elif major == 6:
-        after = _tagged(n, data, after, text)
-    elif data[p] in (0xF4, 0xF5, 0xF6):
-        text.add((b"false", b"true", b"null")[n - 20])
-    else:
-        raise FormatError("unknown item at byte %d" % p)
-    return after
+def _string(data, p):
+    """Return (JSON text, next position) of the string at p with its tag; if it is cut off, (None, where it ends).
 
-
-def _tagged(tag, data, p, text):
-    if tag == 7 or tag == 8:
-        body, p = read_string(data, p, 3)
-        if tag == 7:
-            if not is_number(body):
-                raise FormatError("no number")
-            text.add(body)
-        else:
-            check_escaped(body)
-            text.add(b'"')
-            text.add(body)
-            text.add(b'"')
-        return p
-    if tag != 9 and tag != 64:
-        raise FormatError("unknown tag %d" % tag)
-    body, p = read_string(data, p, 2)
-    if tag == 64:
-        if not body:
+    Raises IndexError when even its head is cut off.
+    """
+    tag = data[p]
+    if tag >= 0xC0:
+        p += 1
+        if tag == 0xD8:
+            if data[p] != 64:
+                raise FormatError("unknown tag %d" % data[p])
+            p += 1
+    major, n, p = peek_head(data, p)
+    if n < 0 or n > MAX_TEXT or (tag >= 0xC0 and major != (3 if tag < 0xC9 else 2)):
+        raise FormatError("a string is missing or too long")
+    end = p + n
+    if end > len(data):
+        return None, end
+    body = data[p:end]
+    if tag < 0x60:
+        if not n:
+            raise FormatError("empty hex")
+        return b'"%s"' % hexlify(body), end
+    if tag < 0x80:
+        check_plain(body)
+        return b'"%s"' % body, end
+    if tag == 0xC8:
+        check_escaped(body)
+        return b'"%s"' % body, end
+    if tag == 0xC7:
+        if n > MAX_ITEM or not is_number(body):
+            raise FormatError("no number")
+        return body, end
+    if tag == 0xD8:
+        if not n:
             raise FormatError("an empty list of byte values")
-        text.add(("[" + ",".join(map(str, body)) + "]").encode())
-        return p
-    if not 32 <= len(body) <= 39 or body[32:33] == b"\0":
-        raise FormatError("a shachain item of %d bytes" % len(body))
+        return byte_list(body), end
+    if not 32 <= n <= 39 or body[32:33] == b"\0":
+        raise FormatError("a shachain item of %d bytes" % n)
     index = _INDEX_BASE - int.from_bytes(body[32:], "big")
     if index < 0:
         raise FormatError("a shachain index out of range")
-    text.add(("[[" + ",".join(map(str, body[:32])) + "]," + str(index) + "]").encode())
-    return p
+    return b"[%s,%d]" % (byte_list(body[:32]), index), end

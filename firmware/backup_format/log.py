@@ -145,6 +145,19 @@ class Log:
             raise FormatError("damaged record at log position %d" % position)
         return kind, bytes(body)
 
+    def stream(self, position, kind, length, crc):
+        """Yield the body of the record at position, whose header said kind, length and crc, in pieces of some hundred
+        bytes; each is gone when the next one comes. Raises FormatError at the end unless these bytes have that CRC."""
+        buf = memoryview(bytearray(_CHUNK))
+        running = record_crc(self.arena, position, kind, length)
+        for at in range(0, length, _CHUNK):
+            piece = buf[: min(_CHUNK, length - at)]
+            self.read(position + RECORD_HEADER + at, piece)
+            running = crc32(piece, running)
+            yield piece
+        if running != crc:
+            raise FormatError("damaged record at log position %d" % position)
+
     def end(self):
         """Return the log position behind the last byte that the units of this log can hold."""
         return self._limit(len(self.starts) - 1) if self.starts else 0

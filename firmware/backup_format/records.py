@@ -2,9 +2,9 @@
 
 from binascii import crc32, hexlify, unhexlify
 
-from .compact import encode_to, head
+from .cbor import head, read_head, read_string, string_pieces
 from .errors import FormatError
-from .expand import decode, read_head, read_string
+from .expand import decode, expand
 from .layout import get_u32, put_u32
 from .port import const
 from .textcheck import check_utf8
@@ -92,13 +92,14 @@ def _bytes(raw):
     return head(2, len(raw)) + raw
 
 
-def entry_head(flags, key, version, signature, node_id):
+def entry_head(flags, key, version, signature, size, node_id):
     """Return the body of an entry's record up to its value, which follows in compact coding.
 
-    flags: RECOVERABLE and AS_TEXT; key: str; version: 0 ... 2^64-2; signature: at most 64 bytes; node_id: 33 bytes.
+    flags: RECOVERABLE and AS_TEXT; key: str; version: 0 ... 2^64-2; signature: at most 64 bytes; size: bytes of the
+    value's JSON text; node_id: 33 bytes.
     Raises FormatError for a key or a signature that is too long, and for a key that is not UTF-8.
     """
-    return head(0, flags) + _encode_key(key, node_id) + head(0, version) + _signature(signature)
+    return head(0, flags) + _encode_key(key, node_id) + head(0, version) + _signature(signature) + head(0, size)
 
 
 def tombstone_body(key, signature, node_id):
@@ -120,14 +121,15 @@ def _uint(data, p):
 
 
 def parse_entry_head(data, node_id):
-    """Return (flags, key, version, signature, position of the value) from the first bytes of an entry's body."""
+    """Return (flags, key, version, signature, size, position of the value) from the first bytes of an entry's body."""
     flags, p = _uint(data, 0)
     if flags & ~(RECOVERABLE | AS_TEXT):
         raise FormatError("unknown flags %d" % flags)
     key, p = _decode_key(data, p, node_id)
     version, p = _uint(data, p)
     signature, p = read_string(data, p, 2)
-    return flags, key, version, signature, p
+    size, p = _uint(data, p)
+    return flags, key, version, signature, size, p
 
 
 def parse_tombstone(data, node_id):
@@ -147,17 +149,12 @@ def entry_value(flags, coded):
     return decode(coded)
 
 
-def code_value(text):
-    """Return (flags, pieces) for a value's JSON text: coded compactly, or as it is if that coding does not take it.
+def expand_value(flags, chunks):
+    """Yield the JSON text of an entry's value in pieces, from its coded bytes in chunks (bytes or memoryview).
 
-    pieces: a list of bytes, some hundred each: a board finds no room in one place for a long value.
+    A chunk may be overwritten when the next one is asked for. Raises FormatError; what was yielded is void then.
     """
-    pieces = []
-    try:
-        encode_to(text, pieces.append)
-        return 0, pieces
-    except FormatError:
-        return AS_TEXT, [head(2, len(text)), text]
+    return string_pieces(chunks) if flags & AS_TEXT else expand(chunks)
 
 
 class Commit:

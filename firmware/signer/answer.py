@@ -1,21 +1,20 @@
 """An answer that is encoded while the host fetches it."""
 
-from .protobuf import response_pieces
+from .protobuf import response_pieces, response_size
 
 
 class Answer:
     """An encoded HsmResponse of total bytes, made piece by piece each time it is read."""
 
-    def __init__(self, store, request_id, raw=b"", keys=(), error=""):
-        """Measure the answer: raw, the entries that store has under keys, in their order, and error.
+    def __init__(self, store, request_id, raw=b"", keys=tuple, error=""):
+        """Measure the answer: raw, the entries that store has under the keys of keys(), in their order, and error.
 
-        The store must not change the entries while the answer is in use. Raises what reading them raises.
+        keys is called anew for each time the answer is made, and must give the same; the store must not change the
+        entries while the answer is in use. Raises what reading them raises.
         """
         self._store = store
         self._fields = (request_id, raw, keys, error)
-        self.total = 0
-        for piece in self._encode():
-            self.total += len(piece)
+        self.total = response_size(*self._arguments())
         self._rewind()
 
     def read(self, offset, buf, at, size):
@@ -36,12 +35,12 @@ class Answer:
             self._offset += n
         return size
 
-    def _encode(self):
+    def _arguments(self):
         request_id, raw, keys, error = self._fields
-        return response_pieces(request_id, raw, ((key, self._store.get(key)) for key in keys), error)
+        return request_id, raw, ((key, self._store.get(key)) for key in keys()), error
 
     def _rewind(self):
-        self._pieces = self._encode()
+        self._pieces = response_pieces(*self._arguments())
         self._piece = b""
         self._at = 0
         self._offset = 0

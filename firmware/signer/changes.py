@@ -9,6 +9,14 @@ class ChangeLog:
         self._before = {}
         self.get = store.get
         self.keys = store.keys
+        self.writer = store.writer
+        self.set_known = store.set_known
+        self.is_known = store.is_known
+        self.forget_known = store.forget_known
+
+    def __len__(self):
+        """Return how many keys were written since the last take."""
+        return len(self._before)
 
     def put(self, key, version, signature, value):
         """As PlainStore.put."""

@@ -21,14 +21,15 @@ class SignerLoop:
     link: read(timeout_ms, limit) -> at most limit bytes of what is there, b"" after timeout_ms; write(data), which may
     raise OSError. The loop never reads past a frame or 0x03: what follows is the REPL's. store: as signer.store.
     engine: as signer.engine. hook(node_id, changes): called after every request, once its answer is on its way; node_id
-    is 33 bytes or None, changes is [(key, Entry before or None, Entry after)]. services: {kind: callable(payload bytes)
+    is 33 bytes or None, changes is [(key, Entry before or None, Entry after)]. Of a request that changes much it gets a
+    part of the changes earlier, as hook(node_id, changes, True). services: {kind: callable(payload bytes)
     -> answer bytes, at most MAX_TO_HOST}; they may raise ServiceError. log(text): where troubles are told.
     """
 
     def __init__(self, link, store, engine, hook=None, services=None, log=None, firmware="", board=""):
         """firmware (its version) and board (its name) go into the HELLO answer."""
         self._link = link
-        self._session = Session(store, engine)
+        self._session = Session(store, engine, self._hand_on)
         self._hook = hook
         self._services = services or {}
         self._log = log or _silent
@@ -149,7 +150,18 @@ class SignerLoop:
         """Hand the changes to the hook. Whatever happens there, the loop goes on: a backup never hurts the signer."""
         try:
             changes = self._session.take_changes()
-            if self._hook is not None:
+        except Exception as error:  # noqa: BLE001
+            self._log("changes: %r" % error)
+            changes = []
+        self._hand_on(changes, False)
+
+    def _hand_on(self, changes, more=True):
+        try:
+            if self._hook is None:
+                pass
+            elif more:
+                self._hook(self._session.node_id, changes, True)
+            else:
                 self._hook(self._session.node_id, changes)
         except Exception as error:  # noqa: BLE001
             self._log("hook: %r" % error)

@@ -17,8 +17,8 @@ CONFLICT = const(3)  # what came is older than what the store keeps
 def merge(store, key, version, signature, value):
     """Merge one entry into store and return SAME, STORED, KEPT or CONFLICT.
 
-    value is canonical JSON as bytes, ignored for a tombstone (version TOMBSTONE). The held value is read only to
-    compare it under an equal version with another signature. Raises what the store raises.
+    value came from the store's writer; it is ignored for a tombstone (version TOMBSTONE). The held value is read only
+    to compare it under an equal version with another signature. Raises what the store raises.
     """
     held = store.get(key)
     if held is not None:
@@ -27,7 +27,7 @@ def merge(store, key, version, signature, value):
         if held.version == version:
             if held.signature == signature:
                 return SAME
-            if version == TOMBSTONE or held.value != value:
+            if version == TOMBSTONE or not held.holds(value):
                 return KEPT
     if version == TOMBSTONE:
         store.delete(key, signature)

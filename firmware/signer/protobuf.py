@@ -1,7 +1,7 @@
 """HsmRequest and HsmResponse of Greenlight's greenlight.proto (proto3), as streams.
 
 Requests are decoded while their chunks come in, and each SignerStateEntry is handed on as soon as it is complete;
-responses are encoded piece by piece. So RAM holds one value at a time, never a whole message.
+responses are encoded piece by piece. A value is handed on as it comes in: RAM holds no message, and no value twice.
 """
 
 from backup_format.errors import FormatError
@@ -24,13 +24,14 @@ _REQUEST = {1: 0, 2: _CONTEXT, 3: MAX_RAW, 4: _ENTRY, 5: MAX_PENDING}
 _TAG = const(0)
 _VALUE = const(1)
 _LENGTH = const(2)
+_SMALL = const(512)  # bytes that may be copied
 
 
 class HsmRequest:
     """What an engine is given of a request; the state entries were merged already.
 
-    request_id: u32. context: (node_id bytes, dbid u64, capabilities u64), or None. raw: the signer message as bytes.
-    requests: the PendingRequest messages as bytes, not decoded.
+    request_id: u32. context: (node_id bytes, dbid u64, capabilities u64), or None. raw: the signer message, bytes or
+    bytearray. requests: the PendingRequest messages, likewise, not decoded.
     """
 
     def __init__(self):
@@ -43,11 +44,13 @@ class HsmRequest:
 class RequestDecoder:
     """Decodes one HsmRequest from chunks. Unknown fields are skipped, as proto3 asks.
 
-    on_entry(version, key str, value bytes, signature bytes) is called for each entry; what it raises comes through.
+    on_entry(version, key str, value, signature bytes) is called for each entry: value is what new_writer()'s finish
+    returned for it (store.py), None if it has no bytes. What these raise comes through.
     """
 
-    def __init__(self, on_entry):
+    def __init__(self, on_entry, new_writer):
         self._on_entry = on_entry
+        self._new_writer = new_writer
         self._request = HsmRequest()
         self._pending = 0  # bytes in requests
         self._table = _REQUEST  # fields of the message that is being read
@@ -57,7 +60,8 @@ class RequestDecoder:
         self._varint = 0
         self._shift = 0
         self._field = 0
-        self._target = None  # bytearray that is being filled; None: skipping
+        self._target = None  # bytearray that is being filled
+        self._writer = None  # what a value is fed to; neither: skipping
         self._wanted = 0  # bytes still to fill or skip
 
     def feed(self, data):
@@ -66,7 +70,9 @@ class RequestDecoder:
         while at < len(data):
             if self._wanted:
                 n = min(self._wanted, len(data) - at)
-                if self._target is not None:
+                if self._writer is not None:
+                    self._write(self._writer.feed, data[at : at + n])
+                elif self._target is not None:
                     start = len(self._target) - self._wanted
                     self._target[start : start + n] = data[at : at + n]
                 self._wanted -= n
@@ -128,7 +134,12 @@ class RequestDecoder:
             return
         if kind is not None and n > kind:
             raise FormatError("HsmRequest: field %d has %d bytes; at most %d" % (self._field, n, kind))
-        self._want(n, None if kind is None else bytearray(n))
+        if self._table is _ENTRY and self._field == 3:
+            self._want(n, None)
+            self._writer = self._new_writer() if n else None
+            self._values[3] = None
+        else:
+            self._want(n, None if kind is None else bytearray(n))
 
     def _want(self, n, target):
         """Fill target with the next n bytes; with None, skip them."""
@@ -137,12 +148,20 @@ class RequestDecoder:
         self._target = target
         self._wanted = n
 
+    def _write(self, call, *args):
+        try:
+            return call(*args)
+        except FormatError as error:
+            raise FormatError("the value of %r: %s" % (self._values.get(2), error)) from None
+
     def _settle(self):
         """Take the bytes that are complete, and end the inner message if it is."""
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            self._take(self._write(writer.finish))
         if self._target is not None:
-            data = bytes(self._target)
-            self._target = None
-            self._take(data)
+            target, self._target = self._target, None
+            self._take(target if len(target) > _SMALL else bytes(target))
         if self._table is not _REQUEST and not self._left:
             if self._step != _TAG or self._shift:
                 raise FormatError("HsmRequest: field %d is cut off by its message's end" % self._field)
@@ -173,17 +192,26 @@ class RequestDecoder:
     def _entry(self):
         get = self._values.get
         version = get(1, 0)
-        value = get(3, b"")
+        value = get(3)
         try:
             key = str(get(2, b""), "utf-8")
         except UnicodeError:
             raise FormatError("SignerStateEntry: a key that isn't UTF-8") from None
         if not key:
             raise FormatError("SignerStateEntry: no key")
-        if not value and version != TOMBSTONE:
+        if value is None and version != TOMBSTONE:
             raise FormatError("SignerStateEntry: no value for " + key)
         self._values = {}
         self._on_entry(version, key, value, get(4, b""))
+
+
+def response_size(request_id, raw, entries, error):
+    """Return the bytes of the encoded HsmResponse, without reading the values; arguments as response_pieces."""
+    size = len(_opening(request_id, raw)) + len(raw) + len(_closing(error))
+    for key, entry in entries:
+        head, tail = _around(key, entry)
+        size += len(head) + _size(entry) + len(tail)
+    return size
 
 
 def response_pieces(request_id, raw, entries, error):
@@ -192,23 +220,42 @@ def response_pieces(request_id, raw, entries, error):
     entries: iterable of (key, Entry), sent in its order; a tombstone's value is sent as null. What reading a lazy
     value raises comes through.
     """
-    if request_id:
-        yield b"\x08" + _varint(request_id)
-    if raw:
-        yield b"\x12" + _varint(len(raw))
-        yield raw
+    yield _opening(request_id, raw)
+    yield raw
     for key, entry in entries:
-        value = b"null" if entry.version == TOMBSTONE else entry.value
-        head = b"\x08" + _varint(entry.version) if entry.version else b""
-        name = key.encode()
-        head += b"\x12" + _varint(len(name)) + name + b"\x1a" + _varint(len(value))
-        tail = b"\x22" + _varint(len(entry.signature)) + entry.signature if entry.signature else b""
-        yield b"\x2a" + _varint(len(head) + len(value) + len(tail)) + head
-        yield value
+        head, tail = _around(key, entry)
+        yield head
+        if entry.version == TOMBSTONE:
+            yield b"null"
+        else:
+            for piece in entry.text():
+                yield piece
         yield tail
-    if error:
-        text = error.encode()
-        yield b"\x32" + _varint(len(text)) + text
+    yield _closing(error)
+
+
+def _opening(request_id, raw):
+    """Return what stands before raw."""
+    head = b"\x08" + _varint(request_id) if request_id else b""
+    return head + b"\x12" + _varint(len(raw)) if raw else head
+
+
+def _closing(error):
+    text = error.encode()
+    return b"\x32" + _varint(len(text)) + text if text else b""
+
+
+def _size(entry):
+    return 4 if entry.version == TOMBSTONE else entry.size
+
+
+def _around(key, entry):
+    """Return what stands before and behind an entry's value."""
+    name = key.encode()
+    head = b"\x08" + _varint(entry.version) if entry.version else b""
+    head += b"\x12" + _varint(len(name)) + name + b"\x1a" + _varint(_size(entry))
+    tail = b"\x22" + _varint(len(entry.signature)) + entry.signature if entry.signature else b""
+    return b"\x2a" + _varint(len(head) + _size(entry) + len(tail)) + head, tail
 
 
 def _varint(n):

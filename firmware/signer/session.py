@@ -4,7 +4,7 @@ from binascii import hexlify, unhexlify
 
 from backup_format.errors import FormatError
 from backup_format.frames import E_ATTACH, E_NODE, E_ORDER, ServiceError
-from backup_format.port import sha256
+from backup_format.port import const
 
 from .answer import Answer
 from .changes import ChangeLog
@@ -12,35 +12,33 @@ from .engine import EngineError
 from .merge import CONFLICT, KEPT, merge
 from .protobuf import RequestDecoder
 
+_MOST_CHANGES = const(16)  # of one request, before they are handed on: a whole state of them would fill the RAM
 _OWNED = ("nodes", "nodestates", "channels", "allowlists", "trackers")  # their keys begin with the node id
 
 
 class Session:
     """Takes requests, merges their entries into the store, asks the engine, and holds the answer.
 
-    node_id: 33 bytes, or None until a `nodes/<hex>` key was seen. conflicts: entries refused by the merge so far.
-    answer: the Answer to the last request, or None.
+    on_changes(changes): takes what take_changes returns, before the request is over, when a request changes much.
+    node_id: 33 bytes, or None until the store knows it or a key that begins with it was seen. conflicts: entries
+    refused by the merge so far. answer: the Answer to the last request, or None.
     """
 
-    def __init__(self, store, engine):
-        self.node_id = None
+    def __init__(self, store, engine, on_changes):
+        self.node_id = store.node_id
         self.conflicts = 0
         self.answer = None
-        self._store = ChangeLog(store)
+        self._store = store
+        self._changes = ChangeLog(store)
         self._engine = engine
+        self._on_changes = on_changes
         self._attached = False
         self._attaching = False
         self._decoder = None
         self._attach = False  # the request that is being received is an attach
         self._received = 0
         self._total = 0
-        self._sent = set()  # marks of the entries that this request carried
-        self._owed = set()  # keys of carried entries that differ from ours
-        try:
-            for key in store.keys():
-                self._note_node(key)
-        except OSError:
-            pass  # a dead medium: the node tells its key when it attaches
+        self._owed = set()  # keys of carried entries that differ from ours; not kept for an attach
 
     def attach(self):
         """A node attaches: its next request carries its whole state. Drops a half-received request."""
@@ -74,7 +72,7 @@ class Session:
 
     def take_changes(self):
         """Return what the store went through since the last call, as ChangeLog.take. Raises OSError."""
-        return self._store.take()
+        return self._changes.take()
 
     def _begin(self, total):
         self.answer = None
@@ -82,44 +80,49 @@ class Session:
         self._attaching = False
         self._received = 0
         self._total = total
-        self._sent = set()
         self._owed = set()
-        return RequestDecoder(self._merge)
+        self.node_id = self.node_id or self._store.node_id
+        if self._attach:
+            self._store.forget_known()
+        return RequestDecoder(self._merge, self._store.writer)
 
     def _merge(self, version, key, value, signature):
-        self._note_node(key)
         owner = _owner(key)
-        if owner and self.node_id and owner != self.node_id:
+        self.node_id = self.node_id or owner
+        if owner and owner != self.node_id:
             raise ServiceError(E_NODE, "this board holds the state of node %s" % hexlify(self.node_id).decode())
-        outcome = merge(self._store, key, version, signature, value)
+        outcome = merge(self._changes, key, version, signature, value)
         if outcome == CONFLICT:
             self.conflicts += 1
-        if outcome == CONFLICT or outcome == KEPT:
+        if outcome != CONFLICT and outcome != KEPT:
+            self._store.set_known(key)
+        elif not self._attach:
             self._owed.add(key)
-        self._sent.add(_mark(key, version, signature))
+        if len(self._changes) >= _MOST_CHANGES:
+            self._on_changes(self._changes.take())
 
     def _finish(self, request):
         request_id = request.request_id
         try:
-            raw = self._engine.handle(request, self._store)
+            raw = self._engine.handle(request, self._changes)
         except EngineError as error:
             self.answer = Answer(self._store, request_id, error=str(error) or "refused")
             return
-        keys = self._store.keys() if self._attach else self._owed.union(self._store.touched())
-        news = []
-        for key in keys:
-            entry = self._store.get(key)
-            if entry is not None and _mark(key, entry.version, entry.signature) not in self._sent:
-                news.append(key)
-        news.sort()
-        if self.node_id is None:
-            for key in news:
-                self._note_node(key)
-        self.answer = Answer(self._store, request_id, raw, news)
+        touched = self._changes.touched()
+        for key in touched:
+            self.node_id = self.node_id or _owner(key)
+        if self._attach:
+            self.answer = Answer(self._store, request_id, raw, self._unknown)
+        else:
+            news = [key for key in self._owed.union(touched) if not self._store.is_known(key)]
+            news.sort()
+            self.answer = Answer(self._store, request_id, raw, lambda: news)
 
-    def _note_node(self, key):
-        if self.node_id is None and key.startswith("nodes/"):
-            self.node_id = _owner(key)
+    def _unknown(self):
+        """Yield the keys whose entries the node is not known to have: too many, maybe, to hold them in a list."""
+        for key in self._store.keys():
+            if not self._store.is_known(key):
+                yield key
 
 
 def _owner(key):
@@ -131,12 +134,3 @@ def _owner(key):
         return unhexlify(rest[:66])
     except ValueError:
         return None
-
-
-def _mark(key, version, signature):
-    """Return 8 bytes that stand for this version of the entry: a whole state of keys would be too long to hold."""
-    digest = sha256()
-    digest.update(key.encode())
-    digest.update(version.to_bytes(8, "big"))
-    digest.update(signature)
-    return digest.digest()[:8]

@@ -5,7 +5,8 @@ from backup_format.port import const, sha256
 
 _HASH = const(8)
 _ROW = const(17)  # hash, log position in each of two arenas (4 bytes each), flags
-_GROW = const(16)  # rows
+_BUCKETS = const(64)  # rows by the first 6 bits of the hash: no piece of RAM is large, and none is copied to grow
+_BUCKET = const(4096)  # row number: bucket * _BUCKET + place in it
 NOWHERE = const(0xFFFFFFFF)
 
 # Flags of a row
@@ -15,6 +16,7 @@ CHANNEL = const(4)  # the value is a recoverable channel
 OBSERVED = const(8)  # it was one when observe last saw it
 PEER = const(16)  # a peers/ key whose peer has, or had, a recoverable channel
 LOST = const(32)  # the medium could not give its record, and nothing has replaced it yet
+KNOWN = const(64)  # the node is known to have the entry as it stands
 
 
 class Index:
@@ -27,7 +29,7 @@ class Index:
 
     def __init__(self, salt):
         self._salt = salt
-        self._rows = bytearray(_ROW * _GROW)
+        self._buckets = [None] * _BUCKETS
         self._count = 0
         self.slot = 0
         self.live = 0
@@ -37,63 +39,95 @@ class Index:
     def __len__(self):
         return self._count
 
-    def _hash(self, key):
+    def hash(self, key):
+        """Return the 8 bytes that stand for key here."""
         digest = sha256()
         digest.update(self._salt)
         digest.update(key.encode())
         return digest.digest()[:_HASH]
 
     def _search(self, digest):
-        low, high = 0, self._count
+        """Return (the bucket of digest or None, its number, the place of the first row there that is not below)."""
+        number = digest[0] >> 2
+        rows = self._buckets[number]
+        low, high = 0, len(rows) // _ROW if rows else 0
         while low < high:
             middle = (low + high) // 2
-            if self._rows[middle * _ROW : middle * _ROW + _HASH] < digest:
+            if rows[middle * _ROW : middle * _ROW + _HASH] < digest:
                 low = middle + 1
             else:
                 high = middle
-        return low
+        return rows, number, low
 
     def find(self, key):
         """Return the number of key's row, or -1. It holds until the next add."""
-        digest = self._hash(key)
-        row = self._search(digest)
-        if row < self._count and self._rows[row * _ROW : row * _ROW + _HASH] == digest:
-            return row
+        return self.find_hash(self.hash(key))
+
+    def find_hash(self, digest):
+        """Return the number of the row with this hash, or -1. It holds until the next add."""
+        rows, number, place = self._search(digest)
+        if rows and rows[place * _ROW : place * _ROW + _HASH] == digest:
+            return number * _BUCKET + place
         return -1
 
     def add(self, key):
         """Return the number of key's row, made if it is new: no position, no flags."""
-        digest = self._hash(key)
-        row = self._search(digest)
-        at = row * _ROW
-        if row < self._count and self._rows[at : at + _HASH] == digest:
-            return row
-        end = self._count * _ROW
-        if end == len(self._rows):
-            self._rows.extend(bytes(_ROW * _GROW))
+        digest = self.hash(key)
+        rows, number, place = self._search(digest)
+        at = place * _ROW
+        if rows and rows[at : at + _HASH] == digest:
+            return number * _BUCKET + place
         new = digest + b"\xff\xff\xff\xff\xff\xff\xff\xff\x00"
-        self._rows[at + _ROW : end + _ROW] = self._rows[at:end]
-        self._rows[at : at + _ROW] = new
+        if rows:
+            tail = rows[at:]
+            rows.extend(new)
+            rows[at + _ROW :] = tail
+            rows[at : at + _ROW] = new
+        else:
+            self._buckets[number] = bytearray(new)
         self._count += 1
-        return row
+        return number * _BUCKET + place
+
+    def rows(self):
+        """Yield the numbers of all rows, by their hash. Rows that are added meanwhile may be among them or not; every
+        other row comes once."""
+        for number in range(_BUCKETS):
+            place = 0
+            digest = b""
+            while self._buckets[number] and place * _ROW < len(self._buckets[number]):
+                digest = self.digest(number * _BUCKET + place)
+                yield number * _BUCKET + place
+                place = self._search(digest)[2] + 1
+
+    def digest(self, row):
+        """Return the hash (8 bytes) of the row's key."""
+        rows, at = self._row(row)
+        return bytes(rows[at : at + _HASH])
+
+    def _row(self, row):
+        return self._buckets[row // _BUCKET], row % _BUCKET * _ROW
 
     def position(self, row):
         """Return the log position of the row's record, or NOWHERE."""
-        return get_u32(self._rows, row * _ROW + _HASH + 4 * self.slot)
+        rows, at = self._row(row)
+        return get_u32(rows, at + _HASH + 4 * self.slot)
 
     def set_position(self, row, position, other=False):
         """Set the row's log position; other: in the slot that does not count yet."""
-        put_u32(self._rows, row * _ROW + _HASH + 4 * (self.slot ^ other), position)
+        rows, at = self._row(row)
+        put_u32(rows, at + _HASH + 4 * (self.slot ^ other), position)
 
     def flags(self, row):
         """Return the row's flags."""
-        return self._rows[row * _ROW + _ROW - 1]
+        rows, at = self._row(row)
+        return rows[at + _ROW - 1]
 
     def set_flags(self, row, flags):
         """Set the row's flags, and keep the counts of live keys, recoverable channels and lost keys."""
-        at = row * _ROW + _ROW - 1
-        old = self._rows[at]
+        rows, at = self._row(row)
+        at += _ROW - 1
+        old = rows[at]
         self.lost += ((flags & LOST) - (old & LOST)) // LOST
         self.live += (flags & LIVE) - (old & LIVE)
         self.channels += ((flags & CHANNEL) - (old & CHANNEL)) // CHANNEL
-        self._rows[at] = flags
+        rows[at] = flags

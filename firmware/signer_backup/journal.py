@@ -4,12 +4,10 @@ The promise: once write() with a commit has returned, that snapshot can be read 
 any number of power cuts; until it has returned, the snapshot before it can.
 """
 
-from binascii import crc32
-
 from backup_format.errors import FormatError
 from backup_format.log import Log, read_headers
 from backup_format.port import const
-from backup_format.records import ENTRY, MAX_ENTRY_HEAD, RECORD_HEADER, TOMBSTONE, record_crc
+from backup_format.records import ENTRY, MAX_ENTRY_HEAD, RECORD_HEADER, TOMBSTONE
 from backup_format.units import MAGIC, UNIT_HEADER, parse_unit_header
 
 from .blockdev import CheckedDevice, MediumError
@@ -18,7 +16,6 @@ from .ring import MediumFullError, Ring
 from .writer import Writer
 
 _ATTEMPTS = const(3)  # each in other units
-_COPY = const(256)
 _COMMIT = const(160)  # bytes of a commit's record, at most
 _MIN_UNITS = const(4)
 _MIN_PROGRAM = const(128)  # a unit header must fit into one program unit
@@ -209,7 +206,7 @@ class Journal:
         writer = Writer(self.device, log, self._open_unit)
         writer.begin()
         index = state.index
-        for row in range(len(index)):
+        for row in index.rows():
             index.set_position(row, NOWHERE, True)
         for row in state.stored_rows():
             try:
@@ -251,19 +248,7 @@ class Journal:
         kind, length, crc = log.header(position)
         if kind not in (ENTRY, TOMBSTONE) or length > log.end() - position:
             raise FormatError("no entry at log position %d" % position)
-        return writer.append_from(kind, length, lambda: self._pieces(log, position, kind, length, crc))
-
-    def _pieces(self, log, position, kind, length, crc):
-        """Yield a record's body, and raise FormatError at its end unless these very bytes have its CRC."""
-        buf = bytearray(_COPY)
-        running = record_crc(log.arena, position, kind, length)
-        for at in range(0, length, _COPY):
-            piece = memoryview(buf)[: min(_COPY, length - at)]
-            log.read(position + RECORD_HEADER + at, piece)
-            running = crc32(piece, running)
-            yield piece
-        if running != crc:
-            raise FormatError("damaged record at log position %d" % position)
+        return writer.append_from(kind, length, lambda: log.stream(position, kind, length, crc))
 
     def _is_needed(self, unit):
         """Return whether unit holds a part of the newest snapshot, or of the state since."""

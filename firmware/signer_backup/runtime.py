@@ -29,17 +29,19 @@ class BackupRuntime:
         self.clock = clock
         self._log = log
         self._node_id = None
+        self._seen = Seen()  # what the request that is going on has changed so far
         self._taking = {}  # changes that could not be taken yet: key -> (entry before, entry after)
         self._pause = Pause(pause)  # of mounts and spills; snapshots have the schedule's
         state.spill = self._spill
         self._guard(self._mount)
 
-    def observe(self, node_id, changes):
+    def observe(self, node_id, changes, more=False):
         """Hear of one request: changes lists (key, entry before or None, entry after); an entry has version (u64),
         signature (bytes) and value (canonical JSON text as bytes; None: a tombstone). node_id: 33 bytes, or None while
-        nobody knows it. Never raises but KeyboardInterrupt; what fails is counted, logged and tried again later.
+        nobody knows it. more: other changes of the same request will follow. Never raises but KeyboardInterrupt; what
+        fails is counted, logged and tried again later.
         """
-        self._guard(self._observe, node_id, changes)
+        self._guard(self._see if more else self._observe, node_id, changes)
 
     def _guard(self, call, *args):
         """Call it; count and log whatever it raises but KeyboardInterrupt (and what is no Exception at all)."""
@@ -76,9 +78,9 @@ class BackupRuntime:
             self._guard(self._try, self._pause, self.journal.write, self.state, self._node_id)
 
     def _observe(self, node_id, changes):
-        node_id = self._node_id = node_id or self.journal.node_id
-        seen = Seen()
-        self._see(seen, changes)
+        self._see(node_id, changes)
+        node_id = self._node_id
+        seen, self._seen = self._seen, Seen()
         if seen.advance:
             self.unwritten += 1
         has_snapshot = self.journal.last is not None
@@ -88,8 +90,9 @@ class BackupRuntime:
         elif not self.journal.mounted and self._pause.over():
             self._mount()
 
-    def _see(self, seen, changes):
-        """Take changes into the state; note in seen what they mean. If one can't be taken, all wait for the next."""
+    def _see(self, node_id, changes):
+        """Take changes into the state; note what they mean. If one can't be taken, all wait for the next."""
+        self._node_id = node_id or self.journal.node_id
         for key, before, after in changes:
             if key in self._taking:
                 before = self._taking[key][0]
@@ -101,7 +104,7 @@ class BackupRuntime:
                 del self._taking[key]
                 raise
         for key in self._taking:
-            self._look(seen, key, *self._taking[key])
+            self._look(self._seen, key, *self._taking[key])
         self._taking = {}
 
     def _take(self, key, after):

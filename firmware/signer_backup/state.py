@@ -5,84 +5,24 @@ It is the store that the signer's loop works on (get, put, delete, keys), and wh
 
 from backup_format.errors import FormatError
 from backup_format.records import (
-    ENTRY,
     RECOVERABLE,
     TOMBSTONE,
     TOMBSTONE_VERSION,
-    code_value,
     entry_head,
-    entry_value,
     parse_entry_head,
     parse_tombstone,
     tombstone_body,
 )
 
 from .blockdev import MediumError
-from .index import CHANNEL, DELETED, LIVE, LOST, NOWHERE, OBSERVED, PEER, Index
-
-_KEY_OVERHEAD = 120  # bytes that a changed entry costs in RAM and on the medium beside key and value, at most
-
-
-def is_recoverable(key, value):
-    """Return whether an entry (key: str; value: JSON text, bytes) is a channel that a backup can recover:
-    its channel_setup is an object (gl-client, signer/backup.rs, recoverable_channel_entries)."""
-    return key.startswith("channels/") and b'"channel_setup":{' in value
+from .entries import Entry, StoredEntry
+from .index import CHANNEL, DELETED, KNOWN, LIVE, LOST, NOWHERE, OBSERVED, PEER, Index
+from .value import CodedValue, ValueWriter, code
 
 
 def peer_key(channel_key):
     """Return the peers/ key of a channel key: channels/ + hex of node id 33, peer id 33, dbid 8."""
     return "peers/" + channel_key[9 + 66 : 9 + 132]
-
-
-class Entry:
-    """An entry that the medium doesn't hold yet. version: u64; signature: bytes; value: JSON text, None: deleted."""
-
-    def __init__(self, key, version, signature, flags, pieces):
-        self.key = key
-        self.version = version
-        self.signature = signature
-        self.flags = flags
-        self.pieces = pieces  # the value in compact coding; None: a tombstone
-        self.position = NOWHERE
-
-    @property
-    def value(self):
-        """The value's JSON text, or None for a tombstone."""
-        return None if self.pieces is None else entry_value(self.flags, b"".join(self.pieces))
-
-    def record(self, node_id):
-        """Return (kind, pieces of the body) of the record that stores this entry."""
-        if self.pieces is None:
-            return TOMBSTONE, [tombstone_body(self.key, self.signature, node_id)]
-        return ENTRY, [entry_head(self.flags, self.key, self.version, self.signature, node_id)] + self.pieces
-
-    def size(self):
-        """Return the bytes that this entry takes, in RAM and on the medium, at most."""
-        value = 0 if self.pieces is None else sum(map(len, self.pieces))
-        return len(self.key) + _KEY_OVERHEAD + value
-
-
-class StoredEntry:
-    """An entry on the medium, in the record at position of log. It stays what it was when key's entry changes."""
-
-    def __init__(self, log, position, key, version, signature):
-        self.key = key
-        self.version = version
-        self.signature = signature
-        self._log = log
-        self._position = position
-
-    @property
-    def value(self):
-        """The value's JSON text, or None for a tombstone. Read when it is asked for; raises MediumError."""
-        if self.version == TOMBSTONE_VERSION:
-            return None
-        try:
-            body = self._log.body(self._position)[1]
-            flags, _key, _version, _signature, p = parse_entry_head(body, self._log.node_id)
-            return entry_value(flags, body[p:])
-        except FormatError as e:
-            raise MediumError("the medium lost %s: %s" % (self.key, e)) from None
 
 
 class State:
@@ -129,51 +69,65 @@ class State:
             self._lost(row, "a record of %s lies in its place" % stored.key)
         return stored
 
-    def put(self, key, version, signature, value):
-        """Set key's entry: version below 2^64-1, signature at most 64 bytes, value as canonical JSON text (bytes).
+    def writer(self):
+        """Return what a value's JSON text is fed to (feed, finish) while it comes in; put takes what finish returns."""
+        return ValueWriter()
 
-        Raises FormatError for a key or a signature that does not fit into a record.
+    def put(self, key, version, signature, value):
+        """Set key's entry: version below 2^64-1, signature at most 64 bytes, value as canonical JSON text (bytes) or
+        from a writer. Raises FormatError for a key or a signature that does not fit into a record.
         """
-        entry_head(0, key, version, signature, b"")
-        flags, pieces = code_value(value)
-        if is_recoverable(key, value):
-            flags |= RECOVERABLE
-        self._change(Entry(key, version, signature, flags, pieces), LIVE)
+        entry_head(0, key, version, signature, 0, b"")
+        self._change(Entry(key, version, signature, value if isinstance(value, CodedValue) else code(value)), LIVE)
 
     def delete(self, key, signature):
         """Make key a tombstone. Raises FormatError as put."""
         tombstone_body(key, signature, b"")
-        self._change(Entry(key, TOMBSTONE_VERSION, signature, 0, None), DELETED)
+        self._change(Entry(key, TOMBSTONE_VERSION, signature, None), DELETED)
 
     def keys(self):
-        """Yield every key, tombstones included, those in RAM first. Raises MediumError."""
-        for key in self.changed:
-            yield key
-        for row in self.stored_rows():
-            yield self._stored(row).key
+        """Yield every key, tombstones included, in an order that stays while no key is added. Raises MediumError."""
+        changed = {self.index.hash(key): key for key in self.changed}
+        for row in self.index.rows():
+            if self.index.flags(row) & (LIVE | DELETED):
+                key = changed.get(self.index.digest(row))
+                yield key or self._stored(row).key
+
+    def set_known(self, key):
+        """Note that the node is known to have key's entry as it stands; the next put or delete of key ends that."""
+        row = self.index.add(key)
+        self.index.set_flags(row, self.index.flags(row) | KNOWN)
+
+    def is_known(self, key):
+        """Return whether the node is known to have key's entry as it stands."""
+        row = self.index.find(key)
+        return row >= 0 and bool(self.index.flags(row) & KNOWN)
+
+    def forget_known(self):
+        """The node is not known to have anything."""
+        for row in self.index.rows():
+            self.index.set_flags(row, self.index.flags(row) & ~KNOWN)
+
+    @property
+    def node_id(self):
+        """Whose state this is (33 bytes), as far as the medium says; else None."""
+        return self.log.node_id if self.log else None
 
     # -- for the journal and the runtime ---------------------------------------------------------------------------
 
     def stored_rows(self):
         """Yield the index rows of the entries that only the medium holds."""
-        changed = {self.index.find(key) for key in self.changed}
-        for row in range(len(self.index)):
-            if self.index.flags(row) & (LIVE | DELETED) and row not in changed:
+        changed = {self.index.hash(key) for key in self.changed}
+        for row in self.index.rows():
+            if self.index.flags(row) & (LIVE | DELETED) and self.index.digest(row) not in changed:
                 yield row
 
     def _stored(self, row):
         """Return the StoredEntry of an index row. Raises MediumError."""
-        position = self.index.position(row)
         try:
-            kind, body = self.log.body(position)
-            if kind == TOMBSTONE:
-                key, signature = parse_tombstone(body, self.log.node_id)
-                version = TOMBSTONE_VERSION
-            else:
-                _flags, key, version, signature, _p = parse_entry_head(body, self.log.node_id)
+            return StoredEntry(self.log, self.index.position(row))
         except FormatError as e:
             self._lost(row, e)
-        return StoredEntry(self.log, position, key, version, signature)
 
     def _lost(self, row, why):
         self.lose(row)
@@ -196,8 +150,8 @@ class State:
         row = self.index.add(entry.key)
         old = self.changed.get(entry.key)
         self.changed[entry.key] = entry
-        self.changed_bytes += entry.size() - (old.size() if old else 0)
-        flags = self.index.flags(row) & ~(LIVE | DELETED | CHANNEL | LOST) | what
+        self.changed_bytes += entry.cost() - (old.cost() if old else 0)
+        flags = self.index.flags(row) & ~(LIVE | DELETED | CHANNEL | LOST | KNOWN) | what
         if entry.flags & RECOVERABLE:
             flags |= CHANNEL
         self.index.set_flags(row, flags)
@@ -210,12 +164,12 @@ class State:
             key, signature = parse_tombstone(body_head, node_id)
             version, flags = TOMBSTONE_VERSION, DELETED
         else:
-            record_flags, key, version, signature, _p = parse_entry_head(body_head, node_id)
+            record_flags, key, version, signature, _size, _p = parse_entry_head(body_head, node_id)
             flags = LIVE | (CHANNEL | OBSERVED if record_flags & RECOVERABLE else 0)
         held = self.changed.get(key)
         if held and (version > held.version or (version == held.version and signature == held.signature)):
             del self.changed[key]
-            self.changed_bytes -= held.size()
+            self.changed_bytes -= held.cost()
         row = self.index.add(key)
         self.index.set_position(row, position)
         if flags & CHANNEL:
@@ -227,10 +181,10 @@ class State:
     def unload(self):
         """Forget what load took: the medium could not be read to its end."""
         self.log = None
-        changed = {self.index.find(key) for key in self.changed}
-        for row in range(len(self.index)):
+        changed = {self.index.hash(key) for key in self.changed}
+        for row in self.index.rows():
             self.index.set_position(row, NOWHERE)
-            if row not in changed:
+            if self.index.digest(row) not in changed:
                 self.index.set_flags(row, self.index.flags(row) & PEER)
 
     def mark_peer(self, channel_key):

@@ -191,6 +191,9 @@ def _entries(log: Log, end: int) -> list[tuple[str, int, bytes, bytes]]:
             entries[parse_tombstone(log.body(position)[1], log.node_id)[0]] = None
         elif kind == ENTRY:
             body = log.body(position)[1]
-            flags, key, version, signature, at = parse_entry_head(body, log.node_id)
-            entries[key] = (version, entry_value(flags, body[at:]), signature)
+            flags, key, version, signature, size, at = parse_entry_head(body, log.node_id)
+            value = entry_value(flags, body[at:])
+            if len(value) != size:
+                raise FormatError(f"{key} has {len(value)} bytes, and its record says {size}")
+            entries[key] = (version, value, signature)
     return [(key, *entry) for key, entry in entries.items() if entry is not None]

@@ -1,7 +1,7 @@
 """The index against a dict in lockstep."""
 
 from faulty_flash import Dice
-from signer_backup.index import CHANNEL, DELETED, LIVE, LOST, NOWHERE, OBSERVED, PEER, Index
+from signer_backup.index import CHANNEL, DELETED, KNOWN, LIVE, LOST, NOWHERE, OBSERVED, PEER, Index
 
 
 def test_keys_get_rows():
@@ -49,14 +49,32 @@ def check(index, model):
 
 
 def test_flags_are_bits():
-    assert sorted([LIVE, DELETED, CHANNEL, OBSERVED, PEER, LOST]) == [1, 2, 4, 8, 16, 32]
+    assert sorted([LIVE, DELETED, CHANNEL, OBSERVED, PEER, LOST, KNOWN]) == [1, 2, 4, 8, 16, 32, 64]
 
 
 def test_ram_per_key():
     index = Index(b"salt")
-    for i in range(300):
+    for i in range(1000):
         index.add("channels/%0150d" % i)
-    assert len(index._rows) <= 24 * 300 and len(index) == 300
+    buckets = [len(rows) for rows in index._buckets]
+    assert sum(buckets) <= 24 * 1000 and len(index) == 1000
+    assert max(buckets) < 1000  # and no piece of it is large
+
+
+def test_rows_come_once_each_while_others_are_added():
+    index = Index(b"salt")
+    for i in range(200):
+        index.add(str(i))
+    found = []
+    for n, row in enumerate(index.rows()):
+        found.append(index.digest(row))
+        index.add("more %d" % n)
+        if len(found) > 1000:
+            break
+    for i in range(200):
+        assert found.count(index.hash(str(i))) == 1
+        assert index.digest(index.find(str(i))) == index.hash(str(i))
+    assert found == sorted(found)
 
 
 def test_the_salt_decides_the_order():
@@ -64,6 +82,8 @@ def test_the_salt_decides_the_order():
         index = Index(salt)
         for i in range(50):
             index.add(str(i))
-        return [index.find(str(i)) for i in range(50)]
+        rows = list(index.rows())
+        assert len(rows) == 50
+        return [rows.index(index.find(str(i))) for i in range(50)]
 
     assert order(b"1") == order(b"1") != order(b"2") and sorted(order(b"1")) == list(range(50))

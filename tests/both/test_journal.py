@@ -236,7 +236,7 @@ def test_what_ram_holds_meets_the_medium_by_version():
         "deleted": (TOMBSTONE_VERSION, None),
     }
     assert sorted(state.changed) == ["newer", "signed"]
-    assert state.changed_bytes == sum([entry.size() for entry in state.changed.values()])
+    assert state.changed_bytes == sum([entry.cost() for entry in state.changed.values()])
 
 
 def test_a_state_too_large_is_told_and_costs_nothing():

@@ -39,16 +39,31 @@ def test_entries_are_merged_and_the_hook_is_told():
     assert rig.hooked[1][1][0][1].value == b"1" and rig.hooked[1][1][0][2].value == b"2"
 
 
-def test_the_node_id_is_found_in_the_store():
+def test_the_node_id_is_found():
     store = PlainStore()
-    store.put("nodes/zz" + "11" * 32, 0, b"", b"{}")
-    store.put(NODE, 0, b"", b"{}")
     rig = follower(store)
+    store.node_id = NODE_ID  # a medium that was read late
     rig.request(b"")
     assert rig.hooked == [(NODE_ID, [])]
     rig = follower()
     rig.request(entry("nodes/02", 0, b"{}"))
     assert rig.hooked[0][0] is None
+
+    def begin(request, store):
+        store.put(NODE, 0, b"", b"{}")
+        return b""
+
+    rig = Rig(PlainStore(), ScriptedEngine(begin))
+    rig.request(b"")
+    assert rig.hooked[0][0] == NODE_ID
+
+
+def test_many_changes_are_handed_on_before_the_request_ends():
+    seen = []
+    rig = follower(hook=lambda node_id, changes, more=False: seen.append((len(changes), more, rig.pipe.to_host)))
+    rig.request(b"".join([entry("k%d" % i, 1, b"1") for i in range(40)]))
+    assert [one[:2] for one in seen] == [(16, True), (16, True), (8, False)]
+    assert [bool(one[2]) for one in seen] == [False, False, True]
 
 
 def test_the_hook_comes_after_the_answer():

@@ -3,8 +3,8 @@
 from backup_format.errors import FormatError
 from loop_rig import answered, entry, field, varint
 from signer import protobuf
-from signer.protobuf import RequestDecoder, response_pieces
-from signer.store import TOMBSTONE, Entry
+from signer.protobuf import RequestDecoder, response_pieces, response_size
+from signer.store import TOMBSTONE, Entry, TextWriter
 
 SIGNATURE = bytes(range(64))
 REQUEST = (
@@ -23,7 +23,7 @@ UNKNOWN = field(9, 1 << 63) + field(100, b"blob") + varint(11 << 3 | 1) + bytes(
 def decode(message, cuts=()):
     """Decode message in pieces; return (request, entries)."""
     entries = []
-    decoder = RequestDecoder(lambda *fields: entries.append(fields))
+    decoder = RequestDecoder(lambda *fields: entries.append(fields), TextWriter)
     start = 0
     for cut in list(cuts) + [len(message)]:
         decoder.feed(memoryview(message)[start:cut])
@@ -69,7 +69,7 @@ def test_empty_context_is_present():
 
 def test_entries_are_handed_on_before_the_message_ends():
     entries = []
-    decoder = RequestDecoder(lambda *fields: entries.append(fields))
+    decoder = RequestDecoder(lambda *fields: entries.append(fields), TextWriter)
     decoder.feed(entry("a", 1, b"[]") + b"\x22\xff")
     assert entries == [(1, "a", b"[]", b"")]
 
@@ -130,7 +130,7 @@ def test_limits():
     ):
         # Refused as soon as the length is known, not when the message ends.
         try:
-            RequestDecoder(print).feed(message)
+            RequestDecoder(print, TextWriter).feed(message)
         except FormatError:
             pass
         else:
@@ -138,7 +138,32 @@ def test_limits():
 
 
 def test_tombstone_may_have_an_empty_value():
-    assert decode(field(4, field(1, TOMBSTONE) + field(2, b"k")))[1] == [(TOMBSTONE, "k", b"", b"")]
+    assert decode(field(4, field(1, TOMBSTONE) + field(2, b"k")))[1] == [(TOMBSTONE, "k", None, b"")]
+
+
+def test_a_value_goes_to_its_writer_as_it_comes():
+    fed = []
+
+    class Writer(TextWriter):
+        def feed(self, data):
+            fed.append(len(data))
+            if bytes(data) == b"!":
+                raise FormatError("no JSON")
+            super().feed(data)
+
+    entries = []
+    decoder = RequestDecoder(lambda *fields: entries.append(fields), Writer)
+    message = entry("k", 3, b"v" * 1000, b"s") + field(4, field(3, b"1") + field(3, b"2") + field(2, b"l"))
+    for at in range(0, len(message), 100):
+        decoder.feed(message[at : at + 100])
+    assert max(fed) <= 100 and sum(fed) == 1002
+    assert entries == [(3, "k", b"v" * 1000, b"s"), (0, "l", b"2", b"")]
+    try:
+        decoder.feed(entry("k", 1, b"!"))
+    except FormatError as error:
+        assert "the value of b'k': no JSON" in str(error)
+        return
+    assert False
 
 
 def test_what_the_merge_raises_comes_through():
@@ -146,7 +171,7 @@ def test_what_the_merge_raises_comes_through():
         raise OSError(5)
 
     try:
-        RequestDecoder(fail).feed(REQUEST)
+        RequestDecoder(fail, TextWriter).feed(REQUEST)
     except OSError:
         return
     assert False
@@ -166,9 +191,12 @@ def test_response_bytes():
         + answered("c", TOMBSTONE, b"null")
     )
     assert b"".join(response_pieces(300, b"\x00\x82", entries, "")) == expected
+    assert response_size(300, b"\x00\x82", entries, "") == len(expected)
     assert bytes.fromhex("08ffffffffffffffffff01") in expected
 
 
 def test_response_leaves_defaults_out():
     assert b"".join(response_pieces(0, b"", [], "")) == b""
-    assert b"".join(response_pieces(1, b"", [], "n\u00f6")) == field(1, 1) + field(6, "n\u00f6".encode())
+    expected = field(1, 1) + field(6, "n\u00f6".encode())
+    assert b"".join(response_pieces(1, b"", [], "n\u00f6")) == expected
+    assert (response_size(0, b"", [], ""), response_size(1, b"", [], "n\u00f6")) == (0, len(expected))

@@ -136,7 +136,7 @@ def test_a_medium_that_dies_and_comes_back_in_the_run():
             answer = board.rig.request(message)
             while not isinstance(answer, bytes):
                 errors += 1
-                assert errors < 60
+                assert errors < 100
                 board.rig.ask(frames.HELLO, bytes((frames.ATTACH,)))
                 carried = [entry(key, e[0], e[2], e[1]) for key, e in node.entries.items() if e[0] != TOMBSTONE]
                 raw = b"\x00\x01" + i.to_bytes(4, "big")

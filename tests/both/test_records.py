@@ -12,9 +12,9 @@ from backup_format.records import (
     STRATEGIES,
     TRIGGERS,
     Commit,
-    code_value,
     entry_head,
     entry_value,
+    expand_value,
     pack_record_header,
     parse_commit,
     parse_entry_head,
@@ -24,7 +24,9 @@ from backup_format.records import (
     tombstone_body,
 )
 from backup_format.units import UNIT_HEADER, UnitHeader, parse_unit_header
+from compact_cases import cut
 from faulty_flash import Dice
+from signer_backup.value import code
 
 NODE = b"\x02" + b"\x11" * 32
 OWN = "02" + "11" * 32
@@ -64,10 +66,10 @@ def test_entry_heads():
             (RECOVERABLE, 23, b"\x01" * 64),
             (RECOVERABLE | AS_TEXT, (1 << 64) - 2, b"\xff" * 63),
         ):
-            head = entry_head(flags, key, version, signature, NODE)
+            head = entry_head(flags, key, version, signature, 65536, NODE)
             assert len(head) <= MAX_ENTRY_HEAD
             found = parse_entry_head(head + b"\xf6", NODE)
-            assert found == (flags, key, version, signature, len(head)), key
+            assert found == (flags, key, version, signature, 65536, len(head)), key
         assert parse_tombstone(tombstone_body(key, b"s" * 64, NODE), NODE) == (key, b"s" * 64)
 
 
@@ -83,7 +85,7 @@ def test_what_does_not_fit_is_refused():
         ("\u00e9" * 201, b""),
         ("k", b"s" * 65),
     ):
-        assert refuses(entry_head, 0, key, 0, signature, NODE)
+        assert refuses(entry_head, 0, key, 0, signature, 0, NODE)
         assert refuses(tombstone_body, key, signature, NODE)
 
 
@@ -91,7 +93,7 @@ def test_damaged_heads():
     dice = Dice(1)
     for key in KEYS:
         for make, parse in (
-            (entry_head(1, key, 1 << 40, b"s" * 64, NODE), parse_entry_head),
+            (entry_head(1, key, 1 << 40, b"s" * 64, 70, NODE), parse_entry_head),
             (tombstone_body(key, b"s" * 64, NODE), parse_tombstone),
         ):
             for n in range(len(make)):
@@ -103,7 +105,7 @@ def test_damaged_heads():
                     parse(bytes(data), NODE)
                 except FormatError:
                     pass
-    assert refuses(parse_entry_head, b"\x04" + entry_head(0, "k", 0, b"", NODE)[1:], NODE)
+    assert refuses(parse_entry_head, b"\x04" + entry_head(0, "k", 0, b"", 0, NODE)[1:], NODE)
     assert refuses(parse_entry_head, b"\x00\x0c\x41\x00\x00\x40", NODE)  # a prefix beyond the table
     assert refuses(parse_tombstone, b"\x62\xc3\x28\x40", NODE)
 
@@ -124,11 +126,23 @@ def test_a_records_crc_knows_its_place():
 
 def test_values():
     for text in (b"null", b'{"a":[1,2]}', b"{ }", b"\xff", b"", b"[1,"):
-        flags, pieces = code_value(text)
-        assert entry_value(flags, b"".join(pieces)) == text
-        assert bool(flags & AS_TEXT) == (text not in (b"null", b'{"a":[1,2]}'))
-    for flags, coded in ((AS_TEXT, b"\x41aa"), (AS_TEXT, b"\x61a"), (AS_TEXT, b"\x45a"), (0, b"\xf6\xf6"), (0, b"")):
+        coded = code(text)
+        assert entry_value(coded.flags, b"".join(coded.pieces)) == text
+        for size in (1, 3, 100):
+            assert b"".join(list(expand_value(coded.flags, cut(b"".join(coded.pieces), size)))) == text
+        assert bool(coded.flags & AS_TEXT) == (text not in (b"null", b'{"a":[1,2]}'))
+    for flags, coded in (
+        (AS_TEXT, b"\x41aa"),
+        (AS_TEXT, b"\x61a"),
+        (AS_TEXT, b"\x45a"),
+        (AS_TEXT, b""),
+        (AS_TEXT, b"\x58"),
+        (0, b"\xf6\xf6"),
+        (0, b""),
+    ):
         assert refuses(entry_value, flags, coded)
+        assert refuses(b"".join, expand_value(flags, (coded,)))
+        assert refuses(b"".join, expand_value(flags, [bytes((byte,)) for byte in coded]))
 
 
 def test_commits():

@@ -6,7 +6,7 @@ from faulty_flash import RamFlash, dead
 from journal_rig import NODE, SIGNATURE, STUB, Rig, channel, channel_key, contents, fill, peer_id, refusal, remount
 from signer_backup.blockdev import MediumError
 from signer_backup.index import NOWHERE
-from signer_backup.state import State, is_recoverable, peer_key
+from signer_backup.state import State, peer_key
 
 
 def damage(rig, key, at=120):
@@ -65,15 +65,80 @@ def test_what_does_not_fit_a_record_is_refused_at_once():
 
 
 def test_recoverable_channels():
-    assert is_recoverable(channel_key(1), channel(1))
-    for key, value in (
-        (channel_key(1), STUB),
-        ("peers/aa", channel(1)),
-        (channel_key(1), b'{"x":"\\"channel_setup\\":{"}'),
-        (channel_key(1), b"{}"),
+    for key, value, recoverable in (
+        (channel_key(1), channel(1), True),
+        (channel_key(1), b'{"a":1,"channel_setup":{}}', True),
+        (channel_key(1), b'{"a": 1, "channel_setup":{}}', True),  # kept as text
+        (channel_key(1), STUB, False),
+        ("peers/aa", channel(1), False),
+        (channel_key(1), b'{"x":"\\"channel_setup\\":{"}', False),
+        (channel_key(1), b'{"a":{"channel_setup":{}}}', False),
+        (channel_key(1), b"{}", False),
     ):
-        assert not is_recoverable(key, value)
+        state = State(b"")
+        state.put(key, 1, b"", value)
+        assert state.is_channel(key) == recoverable, value
+        assert state.get(key).value == value
     assert peer_key(channel_key(7)) == "peers/" + peer_id(7)
+
+
+def test_a_value_may_come_in_pieces():
+    rig = Rig(RamFlash())
+    for size in (1, 7, 232):
+        writer = rig.state.writer()
+        text = channel(size)
+        for at in range(0, len(text), size):
+            writer.feed(memoryview(text)[at : at + size])
+        value = writer.finish()
+        assert value.size == len(text)
+        rig.put(channel_key(size), 1, text)
+        assert rig.state.get(channel_key(size)).holds(value)
+        rig.state.put(channel_key(size), 1, SIGNATURE, value)
+    rig.check()
+    rig.save()
+    rig.check()
+    assert rig.state.changed == {}
+    entry = rig.state.get(channel_key(232))
+    assert entry.holds(value) and not rig.state.get(channel_key(7)).holds(value)
+    assert b"".join(entry.text()) == text and entry.size == len(text)
+    for bad in (b"{", b"[1", b"{]", b"1 2"):
+        writer = rig.state.writer()
+        try:
+            writer.feed(bad)
+            writer.finish()
+        except FormatError:
+            continue
+        assert False, bad
+
+
+def test_what_the_node_is_known_to_have():
+    rig = saved(3)
+    state = rig.state
+    rig.put("new", 1, b"1")
+    known = [channel_key(1), "new"]
+    for key in known:
+        state.set_known(key)
+    assert [key for key in state.keys() if state.is_known(key)] == [key for key in state.keys() if key in known]
+    rig.save()
+    assert state.is_known("new") and state.is_known(channel_key(1)) and not state.is_known(channel_key(2))
+    rig.put("new", 2, b"1")
+    rig.delete(channel_key(1))
+    assert not state.is_known("new") and not state.is_known(channel_key(1)) and not state.is_known("nobody")
+    state.set_known("new")
+    state.forget_known()
+    assert not state.is_known("new")
+
+
+def test_keys_keep_their_order():
+    rig = Rig(RamFlash())
+    fill(rig, 30)
+    order = list(rig.state.keys())
+    rest = rig.state.keys()
+    begun = [next(rest) for _ in range(10)]
+    rig.save()
+    assert list(rig.state.keys()) == order == begun + list(rest)
+    rig.put(channel_key(3), 5, channel(5))
+    assert list(rig.state.keys()) == order
 
 
 def test_counts():
@@ -225,7 +290,7 @@ def test_the_budget_of_ram():
     state.spill = spill
     state.put("k", 1, b"", b"[1]")
     assert spilled == [21]
-    assert state.changed_bytes == sum([entry.size() for entry in state.changed.values()])
+    assert state.changed_bytes == sum([entry.cost() for entry in state.changed.values()])
 
 
 def test_spilled_entries_are_read_back():

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from signer.protobuf import RequestDecoder, response_pieces
-from signer.store import TOMBSTONE, Entry
+from signer.store import TOMBSTONE, Entry, TextWriter
 from vls_backup.hsm import MESSAGES, StateEntry, decode_response, encode_request
 
 SAMPLES = json.loads(Path("tests/vectors/signer-run/a-protobuf.json").read_bytes())["samples"]
@@ -21,7 +21,7 @@ each_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: f"{s['mes
 def decode(message: bytes, size: int) -> tuple[Any, list[tuple[int, str, bytes, bytes]]]:
     """Decode with the board's codec, size bytes at a time."""
     entries: list[tuple[int, str, bytes, bytes]] = []
-    decoder = RequestDecoder(lambda *entry: entries.append(entry))
+    decoder = RequestDecoder(lambda *entry: entries.append(entry), TextWriter)
     for at in range(0, len(message), size):
         decoder.feed(memoryview(message)[at : at + size])
     return decoder.finish(), entries
