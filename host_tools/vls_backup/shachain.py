@@ -25,6 +25,7 @@ INDEX_END = 1 << 48
 Secrets = tuple[tuple[int, bytes], ...]
 """(index, secret of 32 bytes) by position = trailing zero bits of the index."""
 
+_DUMMY = (INDEX_END, bytes(SECRET_SIZE))
 _FIELD = "enforcement_state.counterparty_secrets.old_secrets"
 _LOWEST_BITS = [1 << position for position in range(48)] + [0]
 """By position: the lowest set bit of every index that belongs there (index 0, the only one at 48, has none)."""
@@ -36,19 +37,16 @@ def known_secrets(items: list[tuple[list[int], int]]) -> Secrets:
     """Return the real secrets of a VLS `old_secrets` list, or raise FieldError: wrong size, position or derivation."""
     if len(items) > MAX_SECRETS:
         raise FieldError(_FIELD, f"has {len(items)} items, at most {MAX_SECRETS} are possible")
-    known: list[tuple[int, bytes]] = []
-    for position, (numbers, index) in enumerate(items):
-        try:
-            secret = bytes(numbers)
-        except ValueError:
-            raise FieldError(f"{_FIELD}[{position}]", "holds a number that is not 0 to 255") from None
-        if len(secret) != SECRET_SIZE:
-            raise FieldError(f"{_FIELD}[{position}]", f"has a secret of {len(secret)} bytes, not {SECRET_SIZE}")
-        if index == INDEX_END and not any(secret):
-            continue
-        if len(known) != position:
-            raise FieldError(f"{_FIELD}[{len(known)}]", "is missing, but later ones are there (a gap)")
-        known.append((index, secret))
+    for position, (numbers, _) in enumerate(items):
+        if len(numbers) != SECRET_SIZE:
+            raise FieldError(f"{_FIELD}[{position}]", f"has a secret of {len(numbers)} bytes, not {SECRET_SIZE}")
+    try:
+        known = [(index, bytes(numbers)) for numbers, index in items]
+    except ValueError:
+        position = next(p for p, (numbers, _) in enumerate(items) if min(numbers) < 0 or max(numbers) > 255)
+        raise FieldError(f"{_FIELD}[{position}]", "holds a number that is not 0 to 255") from None
+    while known and known[-1] == _DUMMY:
+        known.pop()
     secrets = tuple(known)
     check_positions(secrets)
     _check_derivation(secrets)
@@ -59,7 +57,9 @@ def check_positions(secrets: Secrets) -> None:
     """Raise FieldError unless each secret stands where its index belongs."""
     if [index & -index for index, _ in secrets] == _LOWEST_BITS[: len(secrets)] and _in_range(secrets):
         return
-    for position, (index, _) in enumerate(secrets):
+    for position, (index, secret) in enumerate(secrets):
+        if (index, secret) == _DUMMY:
+            raise FieldError(f"{_FIELD}[{position}]", "is missing, but later ones are there (a gap)")
         if not 0 <= index < INDEX_END or index & -index != _LOWEST_BITS[position]:
             raise FieldError(f"{_FIELD}[{position}]", f"index {index} does not belong at this position")
 
@@ -71,11 +71,15 @@ def _in_range(secrets: Secrets) -> bool:
 def _check_derivation(secrets: Secrets) -> None:
     by_index = dict(secrets)
     last = min(by_index, default=0)
-    for index, secret in secrets:
+    for position, (index, secret) in enumerate(secrets[: MAX_SECRETS - 1]):  # index 0, the last, has no ancestor
         ancestor = index & (index - 1)
-        while ancestor not in by_index and ancestor > last:
-            ancestor &= ancestor - 1
-        if ancestor in by_index and index and derive(by_index[ancestor], index ^ ancestor) != secret:
+        if ancestor in by_index:
+            good = _step_down(by_index[ancestor], position) == secret
+        else:
+            while ancestor not in by_index and ancestor > last:
+                ancestor &= ancestor - 1
+            good = ancestor not in by_index or derive(by_index[ancestor], index ^ ancestor) == secret
+        if not good:
             raise FieldError(_FIELD, f"the secret of index {index} does not derive from that of index {ancestor}")
 
 
@@ -84,10 +88,14 @@ def derive(secret: bytes, bits: int) -> bytes:
     while bits:
         bit = bits.bit_length() - 1
         bits ^= 1 << bit
-        flipped = bytearray(secret)
-        flipped[bit >> 3] ^= 1 << (bit & 7)
-        secret = sha256(flipped).digest()
+        secret = _step_down(secret, bit)
     return secret
+
+
+def _step_down(secret: bytes, bit: int) -> bytes:
+    flipped = bytearray(secret)
+    flipped[bit >> 3] ^= 1 << (bit & 7)
+    return sha256(flipped).digest()
 
 
 def is_complete(secrets: Secrets) -> bool:
