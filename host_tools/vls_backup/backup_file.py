@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from typing import Annotated, Any, BinaryIO, Generic, TypeVar, cast
 
 import msgspec
@@ -86,7 +86,7 @@ def read_backup(path: str) -> Backup:
 
 
 @contextmanager
-def open_backup(path: str) -> Iterator[tuple[BinaryIO, str]]:
+def open_backup(path: str) -> Iterator[tuple[BufferedReader, str]]:
     """Yield the file at path ("-" = standard input), which can seek, and how to speak of it.
 
     What goes wrong inside, an OSError or a FieldError, is raised as a BackupError that names the file.
@@ -106,8 +106,8 @@ def open_backup(path: str) -> Iterator[tuple[BinaryIO, str]]:
         raise BackupError(f"{name}: {error}") from error
 
 
-def _seekable(file: BinaryIO) -> BinaryIO:
-    return file if file.seekable() else BytesIO(file.read())
+def _seekable(file: BinaryIO) -> BufferedReader:
+    return cast(BufferedReader, file if file.seekable() else BytesIO(file.read()))
 
 
 def whole_backup(data: bytes, name: str) -> Backup:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, BinaryIO, TypeVar, cast
+from io import BufferedReader
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -76,34 +77,51 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _stream(file: BinaryIO, name: str, prefix: str, shape: type) -> tuple[Head, _Values]:
+def _stream(file: BufferedReader, name: str, prefix: str, shape: type) -> tuple[Head, _Values]:
     block = file.read(_PIECE)
     head, line, rest = block.partition(_ENTRIES_BEGIN)
+    if not line:
+        raise _OtherLayoutError
     try:
         return parse_backup(head + line + b"}}}", name), _values(_pieces(file, rest), prefix, shape)
     except FieldError as error:
         raise _OtherLayoutError from error
 
 
-def _pieces(file: BinaryIO, rest: bytes) -> Iterator[bytes]:
-    """Yield the entries of values as JSON objects of some entries each; rest: what was read of them already."""
-    while block := file.read(max(_PIECE, len(rest))):
-        rest += block
-        end = rest.rfind(_ENTRY_ENDS)
+def _pieces(file: BufferedReader, rest: bytes) -> Iterator[memoryview]:
+    """Yield the entries of values as JSON objects of some entries each; rest: what was read of them already.
+
+    A piece is to be used before the next one is asked for: all lie in one buffer.
+    """
+    buffer = bytearray(b"{" + rest)
+    filled = len(buffer)
+    while True:
+        if len(buffer) - filled < _PIECE:
+            buffer = buffer + bytes(max(_PIECE, len(buffer)))
+        with memoryview(buffer) as view:
+            count = file.readinto(view[filled:])
+        if not count:
+            break
+        filled += count
+        end = buffer.rfind(_ENTRY_ENDS, 1, filled)
         if end >= 0:
-            yield b"".join((b"{", memoryview(rest)[:end], b"]}"))
-            rest = rest[end + len(_ENTRY_ENDS) :]
-    rest = rest.rstrip(_JSON_SPACE)
-    if not rest.endswith(_ENTRIES_END):
+            comma = end + _ENTRY_ENDS.index(b",")
+            buffer[comma : comma + 1] = b"}"
+            yield memoryview(buffer)[: comma + 1]
+            kept = filled - (end + len(_ENTRY_ENDS))
+            buffer[1 : 1 + kept] = buffer[filled - kept : filled]
+            filled = 1 + kept
+    last = buffer[:filled].rstrip(_JSON_SPACE)
+    if not last.endswith(_ENTRIES_END):
         raise _OtherLayoutError
-    yield b"{%b}" % rest.removesuffix(_ENTRIES_END)
+    yield memoryview(last.removesuffix(_ENTRIES_END) + b"}")
 
 
 def _live(entries: Mapping[str, Entry[Any]]) -> _Values:
     return ((key, entry.value) for key, entry in entries.items() if entry.version != TOMBSTONE_VERSION)
 
 
-def _values(pieces: Iterator[bytes], prefix: str, shape: type) -> _Values:
+def _values(pieces: Iterator[memoryview], prefix: str, shape: type) -> _Values:
     decode = _PieceDecoder(prefix, shape).decode
     seen: set[str] = set()
     for piece in pieces:
@@ -128,10 +146,10 @@ class _PieceDecoder:
         self._keys.append(key)
         return kind(key)
 
-    def decode(self, piece: bytes) -> dict[str, Entry[Any]]:
+    def decode(self, piece: memoryview) -> dict[str, Entry[Any]]:
         try:
-            if not piece.isascii():
-                piece.decode()
+            if not cast(bytearray, piece.obj).isascii():
+                str(piece, "utf-8")
             entries = self._decode_shaped(piece) or self._decode(self._plain, piece)
         except (UnicodeDecodeError, RecursionError, msgspec.MsgspecError) as error:
             raise _OtherLayoutError from error
@@ -139,13 +157,13 @@ class _PieceDecoder:
             raise _OtherLayoutError  # a key stands twice
         return entries
 
-    def _decode_shaped(self, piece: bytes) -> dict[str, Entry[Any]] | None:
+    def _decode_shaped(self, piece: memoryview) -> dict[str, Entry[Any]] | None:
         try:
             entries = self._decode(self._shaped, piece)
         except (RecursionError, msgspec.MsgspecError):
             return None
         return entries if all(key.startswith(self._prefix) for key in entries) else None
 
-    def _decode(self, decoder: msgspec.json.Decoder[Any], piece: bytes) -> dict[str, Entry[Any]]:
+    def _decode(self, decoder: msgspec.json.Decoder[Any], piece: memoryview) -> dict[str, Entry[Any]]:
         self._keys.clear()
         return cast(dict[str, Entry[Any]], decoder.decode(piece))

@@ -16,7 +16,7 @@ from vls_backup.backup_stream import scan_backup
 from vls_backup.errors import FieldError
 from vls_backup.fields import bytes_from_hex, is_point, point_from_hex
 from vls_backup.scb import MAX_DBID
-from vls_backup.shachain import Secrets, is_complete, known_secrets
+from vls_backup.shachain import Secrets, indexes_of, is_complete, known_secrets
 
 CHANNEL_PREFIX = "channels/"
 PEER_PREFIX = "peers/"
@@ -300,7 +300,7 @@ def _warnings(address: PeerAddress | None, secrets: Secrets | None, closed: bool
         warnings.append("peer_addr_inbound")
     if secrets is None:
         warnings.append("shachain_tlv_missing")
-    elif not is_complete(secrets):
+    elif not is_complete(indexes_of(secrets)):
         warnings.append("shachain_incomplete")
     if closed:
         warnings.append("channel_closed")

@@ -40,7 +40,7 @@ def to_scb(channel: Channel) -> Scb:
         funding_sats=channel.funding_sats,
         channel_type=CHANNEL_TYPES[channel.commitment_type],
         min_index=MIN_INDEX,
-        secrets=channel.secrets or (),
+        secrets=channel.secrets or b"",
         basepoints=(
             points.revocation_basepoint,
             points.payment_point,

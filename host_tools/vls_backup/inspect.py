@@ -11,6 +11,7 @@ from vls_backup.channels import WARNINGS, Channel, Fault, read_channels
 from vls_backup.console import age, emit, printable
 from vls_backup.errors import BackupError
 from vls_backup.scb import channel_id_v1
+from vls_backup.shachain import STORED_SIZE
 
 
 def report(backup: Head, found: Iterable[Channel | Fault]) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def _channel_report(channel: Channel) -> dict[str, Any]:
         "channel_id": channel_id_v1(channel.txid, channel.vout).hex(),
         "funding_txid_explorer": channel.txid[::-1].hex(),
         "peer_addr_direction": channel.address.direction if channel.address else None,
-        "revocation_secrets": len(channel.secrets or ()),
+        "revocation_secrets": len(channel.secrets or b"") // STORED_SIZE,
         "channel_closed": channel.closed,
     }
 
