@@ -156,34 +156,49 @@ def test_both_readers_agree(
 
 
 ENTRY = b'      "x/%d": [\n        1,\n        null\n      ]'
+BEFORE = b"".join(ENTRY % number + b",\n" for number in range(100, 120))
 
 
 def file_with(entries: bytes) -> bytes:
     head, _, _ = ONE_CHANNEL.read_bytes().partition(b'"values": {')
-    return head + b'"values": {\n' + entries + b"\n    }\n  }\n}\n"
+    return head + b'"values": {\n' + BEFORE + entries + b"\n    }\n  }\n}\n"
 
 
 @pytest.mark.parametrize(
     "entries",
     [
         b"",
-        b",\n",
+        b"\n",
+        ENTRY % 1,
         ENTRY % 1 + b",\n",
         ENTRY % 1 + b",\n\n",
         ENTRY % 1 + b",\n" + ENTRY % 1,
-        ENTRY % 1 + b",\n" + ENTRY % 2 + b",\n" + ENTRY % 1,
+        ENTRY % 100,
         ENTRY % 1 + b",\n,\n" + ENTRY % 2,
         ENTRY % 1 + b"\n" + ENTRY % 2,
         (ENTRY % 1).replace(b"1,\n", b"18446744073709551616,\n") + b",\n" + ENTRY % 2,
         (ENTRY % 1).replace(b"null", b'{\n      "a": [\n      ],\n      "b": 1}') + b",\n" + ENTRY % 2,
+        (ENTRY % 1).replace(b"null", '"\u20ac"'.encode()),
+        (ENTRY % 1).replace(b"null", b'"\xe2\x82"'),
+        (ENTRY % 1).replace(b"null", b"[" * 5000 + b"]" * 5000),
+        (ENTRY % 1).replace(b"x/1", b"peers/1").replace(b"null", b'{"channel_setup": null}'),
         ENTRY % 1 + b"\n    },\n" + ENTRY % 2,
         ENTRY % 1 + b"\n    }\n  },\n" + ENTRY % 2,
     ],
 )
-@pytest.mark.parametrize("size", [300, 400, 5000])
-def test_borders(entries: bytes, size: int, path: Path) -> None:
-    path.write_bytes(file_with(entries))
-    assert read_in_pieces(path, size) == read_whole(path)
+@pytest.mark.parametrize("only_these", [True, False])
+def test_borders(entries: bytes, only_these: bool, path: Path) -> None:
+    data = file_with(entries)
+    path.write_bytes(data.replace(BEFORE, b"") if only_these else data)
+    for size in (300, 400, 5000):
+        assert read_in_pieces(path, size) == read_whole(path)
+
+
+def test_every_cut_is_noticed(path: Path) -> None:
+    data = file_with(ENTRY % 1)
+    for size in range(len(data) - 1):  # but for the last line feed
+        path.write_bytes(data[:size])
+        assert isinstance(read_in_pieces(path, 400), str)
 
 
 @pytest.mark.parametrize("layout", ["Greenlight's", "another"])
