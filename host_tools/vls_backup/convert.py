@@ -1,7 +1,7 @@
 """`convert-backup`: a backup file to the input of Core Lightning's `recoverchannel`."""
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import click
@@ -82,9 +82,14 @@ def convert(found: Iterable[Channel | Fault]) -> Conversion:
     return result
 
 
-def recoverchannel_json(scbs: list[str]) -> str:
-    """Return {"scb": [...]} as glcli prints it: 2 spaces, a final newline. Hex needs no escaping."""
-    return '{\n  "scb": [\n    "' + '",\n    "'.join(scbs) + '"\n  ]\n}\n'
+def recoverchannel_json(scbs: list[str]) -> Iterator[str]:
+    """Yield the parts of {"scb": [...]} as glcli prints it: 2 spaces, a final newline. Hex needs no escaping."""
+    separator = '{\n  "scb": [\n    "'
+    for scb in scbs:
+        yield separator
+        yield scb
+        separator = '",\n    "'
+    yield '"\n  ]\n}\n'
 
 
 def refuse_incomplete(backup: Head, result: Conversion) -> None:
@@ -145,9 +150,9 @@ def command(path: str, form: str, output: str | None, skip_incomplete: bool) -> 
     _say_what_is_missing(result)
     if not result.scbs:
         raise IncompleteError(f"{backup.name}: no complete channel: there is nothing that lightningd could recover")
-    text = recoverchannel_json(result.scbs)
+    parts = recoverchannel_json(result.scbs)
     if output is None:
-        emit(text)
+        emit("".join(parts))
     else:
-        write_atomic(output, text.encode(), inputs=[path])
+        write_atomic(output, map(str.encode, parts), inputs=[path])
     _say_what_next(backup, result, output)

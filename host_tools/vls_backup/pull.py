@@ -63,7 +63,7 @@ def command(port: str, output: str | None, generation: int | None, listing: bool
     if output is None:
         emit(data.decode())
     else:
-        write_atomic(output, data)
+        write_atomic(output, [data])
         say(f"Written to {output}. Next: vls-backup inspect-backup --path {output} --format text")
 
 

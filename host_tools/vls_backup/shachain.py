@@ -16,7 +16,7 @@ import struct
 from collections.abc import Sequence
 from hashlib import sha256
 from itertools import chain
-from operator import sub
+from operator import and_, neg, sub
 
 from vls_backup.errors import FieldError
 
@@ -69,7 +69,7 @@ def indexes_of(secrets: Secrets) -> tuple[int, ...]:
 
 def check_positions(indexes: Sequence[int]) -> None:
     """Raise FieldError unless each index stands where it belongs."""
-    if [index & -index for index in indexes] == _LOWEST_BITS[: len(indexes)] and _in_range(indexes):
+    if list(map(and_, indexes, map(neg, indexes))) == _LOWEST_BITS[: len(indexes)] and _in_range(indexes):
         return
     for position, index in enumerate(indexes):
         if not 0 <= index < INDEX_END or index & -index != _LOWEST_BITS[position]:
