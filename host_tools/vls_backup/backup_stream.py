@@ -31,7 +31,7 @@ _ENTRIES_BEGIN = b'  "state": {\n    "values": {\n'
 _ENTRY_ENDS = b"\n      ],\n"
 _ENTRIES_END = b"\n    }\n  }\n}"
 _JSON_SPACE = b" \t\r\n"
-_PIECE = 1 << 17  # bytes: some 3 channels; more is slower, for it leaves the processor's cache
+_PIECE = 1 << 17  # bytes: some 3 channels, which stay in the processor's cache
 
 _Shape = TypeVar("_Shape")
 _Result = TypeVar("_Result")
@@ -50,10 +50,12 @@ def scan_backup(
 ) -> _Result:
     """Return collect(head, values) of the backup file at path ("-" = standard input). Raise BackupError.
 
-    values are (key, value) of each entry that is not deleted, in the file's order. A value is JSON text to be used at
-    once (it keeps a piece of the file in memory); or it is decoded already, if its key begins with prefix and it has
-    the shape (a msgspec type), which saves a second look at the text. Whether the file is good shows only at its end:
-    nothing may come of the values before collect returns, and it may be called twice.
+    values are (key, value) of each entry that is not deleted, in the file's order. A value is JSON text, to be decoded
+    or copied before the next one is asked for: its buffer is used again. Or it is decoded already, if its key begins
+    with prefix and it has the shape (a msgspec type), which saves a second look at the text.
+
+    Whether the file is good shows only at its end: nothing may come of the values before collect returns. It may be
+    called twice.
     """
     with open_backup(path) as (file, name), _no_garbage_collection():
         begin = file.tell()
