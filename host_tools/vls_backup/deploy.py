@@ -133,8 +133,8 @@ def _check_modules(prompt: Any, board: str, port: str) -> None:
     name = found[1] if found else ""
     if name in _FROM_LIB:
         raise BoardError(
-            f"All files are on the board and right, but it needs the driver {name} of micropython-lib, too. Put it there "
-            f"(this downloads it), then deploy again: mpremote connect {port} mip install {_FROM_LIB[name]}"
+            f"All files are on the board and right, but it needs the driver {name} of micropython-lib, too. Put it "
+            f"there (this downloads it), then deploy again: mpremote connect {port} mip install {_FROM_LIB[name]}"
         )
     raise BoardError(
         f"All files are on the board and right, but its MicroPython can't run them: {printable(said)}. Is this a board "

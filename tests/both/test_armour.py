@@ -13,7 +13,7 @@ from signer_backup.armour import armoured, show
 
 def text_of(flash):
     """Return (number, log end, bytes) of what is printed, after checking its form."""
-    before = bytes(flash.data)
+    before = flash.copy().data
     lines = list(armoured(flash))
     assert flash.data == before
     assert lines[0] == "-----BEGIN VLS BACKUP-----" and lines[-1] == "-----END VLS BACKUP-----"

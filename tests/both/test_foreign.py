@@ -22,7 +22,7 @@ class Counted(RamFlash):
 
 def refused_before_harm(flash):
     """Whether a medium is refused before anything in its foreign content changed; saves until then."""
-    before = bytes(flash.data)
+    before = flash.copy().data
     foreign = [i for i in range(0, flash.size, 64) if before[i : i + 64] != b"\xff" * 64]
     try:
         rig = Rig(flash)

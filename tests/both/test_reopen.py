@@ -56,7 +56,7 @@ def test_an_older_copy_of_the_medium_is_refused():
     board = on_flash()
     copy = board.flash.copy()
     board.observe((channel_key(0), 1, channel(7, 300)))
-    before = bytes(copy.data)
+    before = copy.copy().data
     assert "another medium" in in_place(board, copy) and copy.data == before
 
 
@@ -65,7 +65,7 @@ def test_a_medium_that_another_board_went_on_with_is_refused():
     copy = board.flash.copy()
     other = Board(copy, entries=dict(board.entries))
     other.observe((channel_key(30), 0, channel(7, 300)))
-    before = bytes(copy.data)
+    before = copy.copy().data
     assert "another medium" in in_place(board, copy) and copy.data == before
 
 
@@ -88,7 +88,7 @@ def test_a_medium_with_one_changed_byte_in_a_spill_is_refused():
     position = board.state.index.position(board.state.index.find(channel_key(0)))
     log = board.state.log
     copy.data[log.units[-1] * 4096 + position - log.starts[-1] + 69 + 200] ^= 1
-    before = bytes(copy.data)
+    before = copy.copy().data
     board.flash = None
     board.journal.device.failed = True
     board.observe()
