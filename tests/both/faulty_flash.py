@@ -6,7 +6,7 @@ returns False to let the call happen, True to swallow it, or raises what the dri
 
 import errno
 
-from medium_content import content
+from medium_content import content, fill
 
 
 class PowerCut(BaseException):
@@ -44,7 +44,10 @@ class RamFlash:
     def read_into(self, offset, buf):
         assert 0 <= offset and offset + len(buf) <= self.size
         if not self._swallowed("read", offset, buf):
-            buf[:] = self.data[offset : offset + len(buf)]
+            if hasattr(self.data, "read_into"):
+                self.data.read_into(offset, buf)
+            else:
+                buf[:] = self.data[offset : offset + len(buf)]
 
     def program(self, offset, data):
         assert len(data) == self.program_size and not offset % self.program_size and 0 <= offset < self.size
@@ -58,7 +61,7 @@ class RamFlash:
         self.writes += 1
         self.worn[offset // self.erase_size] += 1
         if not self._swallowed("erase", offset, None):
-            self.data[offset : offset + self.erase_size] = b"\xff" * self.erase_size
+            fill(self.data, offset, offset + self.erase_size)
 
     def _swallowed(self, op, offset, data):
         return self.fault is not None and self.fault(op, offset, data)

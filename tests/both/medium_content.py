@@ -6,7 +6,8 @@ import os
 from scratch import scratch
 
 _SMALL_HEAP = 1 << 20
-_PIECE = 4096
+_PIECE = 1024
+_ERASED = b"\xff" * _PIECE
 
 
 def content(size):
@@ -14,9 +15,15 @@ def content(size):
     if getattr(gc, "mem_free", lambda: _SMALL_HEAP)() < _SMALL_HEAP:
         return FileContent(size)
     made = bytearray(size)
-    for at in range(0, size, _PIECE):
-        made[at : at + _PIECE] = b"\xff" * min(_PIECE, size - at)
+    fill(made, 0, size)
     return made
+
+
+def fill(made, start, stop, piece=_ERASED):
+    """Make bytes start ... stop - 1 of a content piece (1 KiB), again and again."""
+    for at in range(start, stop, _PIECE):
+        n = min(_PIECE, stop - at)
+        made[at : at + n] = piece if n == _PIECE else piece[:n]
 
 
 class FileContent:
@@ -27,8 +34,7 @@ class FileContent:
         self._file = open(path, "w+b")
         os.remove(path)
         self._size = size
-        for at in range(0, size, _PIECE):
-            self._file.write(b"\xff" * min(_PIECE, size - at))
+        fill(self, 0, size)
 
     def __len__(self):
         return self._size
@@ -59,6 +65,11 @@ class FileContent:
     def __eq__(self, other):
         pieces = range(0, self._size, _PIECE)
         return all(self[at : at + _PIECE] == other[at : at + _PIECE] for at in pieces)
+
+    def read_into(self, start, buf):
+        """Fill buf from byte start on."""
+        self._file.seek(start)
+        self._file.readinto(buf)
 
     def count(self, what):
         """Return how often what (shorter than a piece) is found."""

@@ -2,6 +2,7 @@
 
 from faulty_flash import RamFlash
 from journal_rig import CPYTHON, Rig, channel, channel_key, fill, refusal, remount
+from medium_content import fill as fill_content
 from signer_backup.journal import Journal
 from signer_backup.state import State
 from vendor_board import World
@@ -54,13 +55,13 @@ def test_content_anywhere_is_refused_or_kept():
 
 def test_a_card_with_a_fat_that_begins_blank():
     flash = RamFlash()
-    flash.data[32768:] = b"\xeb\x3c\x90MSDOS5.0" + bytes(32757)
+    fill_content(flash.data, 32768, flash.size, b"\xeb\x3c\x90MSDOS5.0" + bytes(1013))
     assert refused_before_harm(flash)
 
 
 def test_a_zeroed_medium_is_refused():
     flash = RamFlash()
-    flash.data[:] = bytes(65536)
+    fill_content(flash.data, 0, flash.size, bytes(1024))
     assert WORDS in refusal(Rig, flash)
 
 

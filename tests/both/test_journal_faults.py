@@ -3,6 +3,7 @@
 from backup_format.units import MAGIC
 from faulty_flash import At, Misread, PowerCut, RamFlash, Worn, WrongByte, dead, swallow
 from journal_rig import CPYTHON, Rig, channel, channel_key, fill, refusal, remount, rounds, snapshots
+from medium_content import fill as fill_content
 
 
 def saved(count=6):
@@ -57,7 +58,7 @@ def test_a_medium_that_swallows_everything_is_told():
     for op in ("program", "erase"):
         rig.flash.fault = At(1, swallow, (op,), 1 << 30)
         if op == "erase":
-            rig.flash.data[32768:] = bytes(32768)
+            fill_content(rig.flash.data, 32768, 65536, bytes(1024))
         told = refusal(rig.save)
         assert (told and "bytes were read back" in told) if op == "program" else told is None or "not blank" in told
     rig.flash.fault = None

@@ -2,6 +2,7 @@
 
 from faulty_flash import At, RamFlash, dead
 from journal_rig import OTHER_NODE, channel, channel_key, contents, refusal, remount
+from medium_content import fill
 from runtime_rig import Board
 
 
@@ -110,7 +111,7 @@ def test_a_medium_of_another_node_and_one_of_another_size_are_refused():
 def test_foreign_content_in_the_place_of_the_medium_is_refused():
     board = on_flash()
     foreign = RamFlash()
-    foreign.data[:] = bytes(65536)
+    fill(foreign.data, 0, foreign.size, bytes(1024))
     assert "another medium" in in_place(board, foreign) and foreign.writes == 0
 
 

@@ -42,7 +42,8 @@ class Card:
         if self.rejects:
             self.rejects -= 1
             return False
-        self.data[n + self.misdirects] = bytes(data)
+        data = bytes(data)
+        self.data[n + self.misdirects] = self._foreign if data == self._foreign else data  # saves a small heap
         return True
 
 
