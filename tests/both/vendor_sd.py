@@ -111,7 +111,7 @@ def machine_spi(card):
 
     class SPI:
         def __init__(self, bus, **settings):
-            self._out = []  # bytes the card sends next
+            self._out = b""  # bytes the card sends next
             self._place = None  # the block that a write command named
             self._received = None
             self._busy = False
@@ -123,7 +123,9 @@ def machine_spi(card):
             if not card().present:
                 return card().rests
             if self._out:
-                return self._out.pop(0)
+                first = self._out[0]
+                self._out = self._out[1:]
+                return first
             return 0 if self._busy else 0xFF
 
         def read(self, nbytes, write=0):
@@ -138,7 +140,7 @@ def machine_spi(card):
 
         def write_readinto(self, out, buf):
             if card().present and len(self._out) >= len(buf):
-                buf[:] = bytes(self._out[: len(buf)])
+                buf[:] = self._out[: len(buf)]
                 self._out = self._out[len(buf) :]
             else:
                 self.readinto(buf)
@@ -150,10 +152,10 @@ def machine_spi(card):
                 self._received += bytes(buf)
                 if len(self._received) == BLOCK + 2:
                     taken = card().write(self._place, self._received[:BLOCK])
-                    self._out = [0xE5, 0, 0, 0, 0xFF] if taken else [0xEB]
+                    self._out = b"\xe5\0\0\0\xff" if taken else b"\xeb"
                     self._busy = card().hangs
                     if card().hangs:
-                        self._out = [0xE5]
+                        self._out = b"\xe5"
                     self._place = self._received = None
             elif len(buf) == 6:
                 self._command(buf[0] & 0x3F, int.from_bytes(bytes(buf[1:5]), "big"))
@@ -172,14 +174,14 @@ def machine_spi(card):
             if number == 41:
                 card().ready = True
             if number in (17, 24) and not card().ready:
-                self._out = [5]  # illegal command, in idle state
+                self._out = b"\x05"  # illegal command, in idle state
             elif number == 17:
-                self._out = [0, 0xFE] + list(card().read(argument)) + [0, 0] if inside else [0x40]
+                self._out = b"\0\xfe" + card().read(argument) + b"\0\0" if inside else b"\x40"
             elif number == 24:
-                self._out = [0 if inside else 0x40]
+                self._out = b"\0" if inside else b"\x40"
                 self._place = argument if inside else None
             else:
-                self._out = list(answers.get(number, [4]))
+                self._out = bytes(answers.get(number, [4]))
 
     return SPI
 
