@@ -50,8 +50,10 @@ class FileUnits(Medium):
         except OSError as error:
             if error.errno != errno.ENOENT:
                 raise
-        for at in range(n, len(view)):
-            view[at] = 0xFF
+        while n < len(view):
+            end = min(n + _PROGRAM, len(view))
+            view[n:end] = self._blank[: end - n]
+            n = end
 
     def _program(self, offset, data):
         start = offset % _ERASE

@@ -33,16 +33,17 @@ class SdBlocks(Medium):
         super().__init__(_SIZE, _ERASE, BLOCK)
 
     def _read(self, offset, buf):
-        if len(buf) == BLOCK and offset % BLOCK == 0:
-            accept(self._card.readblocks(offset // BLOCK, buf), "SD read")
-            return
+        view = memoryview(buf)
         done = 0
-        while done < len(buf):
-            start = (offset + done) % BLOCK
-            n = min(BLOCK - start, len(buf) - done)
-            accept(self._card.readblocks((offset + done) // BLOCK, self._block), "SD read")
-            buf[done : done + n] = self._block[start : start + n]
-            done += n
+        while done < len(view):
+            n, start = divmod(offset + done, BLOCK)
+            length = min(BLOCK - start, len(view) - done)
+            if length == BLOCK:
+                accept(self._card.readblocks(n, view[done : done + BLOCK]), "SD read")
+            else:
+                accept(self._card.readblocks(n, self._block), "SD read")
+                view[done : done + length] = self._block[start : start + length]
+            done += length
 
     def _program(self, offset, data):
         accept(self._card.writeblocks(offset // BLOCK, data), "SD write")

@@ -7,12 +7,11 @@ Facts, from CircuitPython's source (shared-module/sdcardio/SDCard.c) and from 10
 - sync() returns when the card has begun to program. The next command waits until it is done: a write is on the card
   once it was read back after a sync. So each write is synced here, and Medium reads it back.
 - A read of several blocks can stop at the second one and say nothing: one block a call.
-- After an error nobody knows the state of the stream: the object is made anew.
+- After an error nobody knows the state of the stream: the object must be made anew.
 - A card that isn't there is an OSError without errno; a pin that has an owner is a ValueError.
 """
 
 import errno
-from binascii import crc32
 
 import sdcardio
 
@@ -25,23 +24,19 @@ _BLOCK_COUNT = const(4)  # MicroPython's ioctl
 class SdcardioBlocks:
     """readblocks(n, buf) and writeblocks(n, buf) of one block each, ioctl(4, 0) -> number of blocks.
 
-    After an OSError the next call looks for the card again. It must be the same card: its size, and the block that was
-    written last, are compared. What was written to another card would be missing on this one, and nobody would know.
+    After an OSError it is closed: every call fails. Who makes a new one must see to it that it is the same card.
     """
 
     def __init__(self, spi, cs):
         """spi: busio.SPI; cs: pin. Raises OSError if no card answers."""
-        self._spi = spi
-        self._cs = cs
-        self._card = None
-        self._blocks = None
-        self._mark = 0, None  # a block, and the CRC-32 of what it holds: tells this card from another
-        self._written = None  # the block written last, until it was read back
-        self._buf = bytearray(_BLOCK)
-        self._open()
+        try:
+            self._card = sdcardio.SDCard(spi, cs)
+        except (OSError, ValueError) as error:
+            raise OSError(errno.ENODEV, "SD card: %s" % error)
+        self._blocks = self._card.count()
 
     def close(self):
-        """Let go of the card and its pin; the next call takes them again."""
+        """Let go of the card and its pin."""
         card = self._card
         self._card = None
         if card is not None:
@@ -53,44 +48,18 @@ class SdcardioBlocks:
 
     def readblocks(self, n, buf):
         """Fill buf (512 bytes) from block n. Raises OSError."""
-        card = self._card or self._open()
-        try:
-            card.readblocks(n, buf)
-        except OSError:
-            self.close()
-            raise
-        if n == self._written:
-            self._written = None
-            self._mark = n, crc32(buf)
+        self._call("readblocks", n, buf)
 
     def writeblocks(self, n, data):
         """Write data (512 bytes) to block n; it is on the card once it was read back. Raises OSError."""
-        card = self._card or self._open()
-        if n == self._mark[0]:
-            self._mark = n, None
-        self._written = n
+        self._call("writeblocks", n, data)
+        self._call("sync")
+
+    def _call(self, name, *args):
+        if self._card is None:
+            raise OSError(errno.ENODEV, "the SD card failed before: it must be opened again")
         try:
-            card.writeblocks(n, data)
-            card.sync()
+            getattr(self._card, name)(*args)
         except OSError:
             self.close()
             raise
-
-    def _open(self):
-        try:
-            card = sdcardio.SDCard(self._spi, self._cs)
-        except (OSError, ValueError) as error:
-            raise OSError(errno.ENODEV, "SD card: %s" % error)
-        n, crc = self._mark
-        try:
-            card.readblocks(n, self._buf)
-            found = crc32(self._buf)
-            if self._blocks not in (None, card.count()) or crc not in (None, found):
-                raise OSError(errno.ENODEV, "another SD card: put the first one back, or restart the board")
-        except OSError:
-            card.deinit()
-            raise
-        self._mark = n, found
-        self._blocks = card.count()
-        self._card = card
-        return card

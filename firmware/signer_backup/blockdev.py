@@ -17,6 +17,7 @@ import errno
 from backup_format.port import const
 
 _CHUNK = const(256)
+_LARGE = const(4096)  # bytes to look at together, if there is room for them
 
 
 class MediumError(OSError):
@@ -30,10 +31,34 @@ class MediumError(OSError):
         return self.text
 
 
+class NoDevice:
+    """Stands for a medium that is gone: whatever is asked of it fails with text."""
+
+    def __init__(self, text):
+        self._text = text
+
+    def read_into(self, offset, buf):
+        """Raises OSError, as the others do."""
+        raise OSError(errno.ENODEV, self._text)
+
+    program = read_into
+
+    def erase(self, offset):
+        """Raises OSError."""
+        raise OSError(errno.ENODEV, self._text)
+
+
+def is_filled(buf):
+    """Return whether all bytes of buf (a bytearray or memoryview, not empty) are 0xFF. Allocates next to nothing."""
+    view = memoryview(buf)
+    return view[0] == 0xFF and view[1:] == view[:-1]
+
+
 class CheckedDevice:
     """A BlockDevice whose every call is checked for range and alignment, and whose every write is read back.
 
-    Counts since it was made: programmed_bytes, programs, erases.
+    failed: whether the medium did not do what it was asked to; its owner says when all is well again. Counts since it
+    was made: programmed_bytes, programs, erases.
     """
 
     def __init__(self, device):
@@ -41,11 +66,22 @@ class CheckedDevice:
         self.erase_size = device.erase_size
         self.program_size = device.program_size
         self.size = device.size
+        self.failed = False
         self.programmed_bytes = 0
         self.programs = 0
         self.erases = 0
         self._back = bytearray(max(self.program_size, _CHUNK))
-        self._blank = b"\xff" * _CHUNK
+
+    def replace(self, device):
+        """Go on with device, a BlockDevice. Raises MediumError if it is laid out in another way."""
+        for name in ("size", "erase_size", "program_size"):
+            if getattr(device, name) != getattr(self, name):
+                raise MediumError("another medium: its %s is %d" % (name, getattr(device, name)))
+        self.device = device
+
+    def _fail(self, text):
+        self.failed = True
+        raise MediumError(text) from None
 
     def read_into(self, offset, buf):
         """Fill buf from byte offset on. Raises MediumError."""
@@ -54,7 +90,7 @@ class CheckedDevice:
         try:
             self.device.read_into(offset, buf)
         except OSError as e:
-            raise MediumError("read failed at %d: %s" % (offset, e)) from None
+            self._fail("read failed at %d: %s" % (offset, e))
 
     def program(self, offset, data):
         """Write one program unit and read it back. Raises MediumError."""
@@ -67,9 +103,9 @@ class CheckedDevice:
             back = memoryview(self._back)[: len(data)]
             self.device.read_into(offset, back)
         except OSError as e:
-            raise MediumError("program failed at %d: %s" % (offset, e)) from None
+            self._fail("program failed at %d: %s" % (offset, e))
         if back != data:
-            raise MediumError("program failed at %d: other bytes were read back" % offset)
+            self._fail("program failed at %d: other bytes were read back" % offset)
 
     def erase(self, offset):
         """Erase one unit and make sure that it is blank. Raises MediumError."""
@@ -80,15 +116,21 @@ class CheckedDevice:
             self.device.erase(offset)
             blank = self.is_blank(offset)
         except OSError as e:
-            raise MediumError("erase failed at %d: %s" % (offset, e)) from None
+            self._fail("erase failed at %d: %s" % (offset, e))
         if not blank:
-            raise MediumError("erase failed at %d: the unit is not blank" % offset)
+            self._fail("erase failed at %d: the unit is not blank" % offset)
 
     def is_blank(self, offset):
-        """Return whether the whole erase unit at offset reads as 0xFF. Raises MediumError."""
-        chunk = memoryview(self._back)[:_CHUNK]
-        for at in range(offset, offset + self.erase_size, _CHUNK):
+        """Return whether the whole erase unit at offset reads as 0xFF. Raises MediumError.
+
+        In few reads: each one opens a file where units are files, and reads a whole block of a card.
+        """
+        try:
+            chunk = memoryview(bytearray(min(_LARGE, self.erase_size)))
+        except MemoryError:
+            chunk = memoryview(self._back)[: min(_CHUNK, self.erase_size)]
+        for at in range(offset, offset + self.erase_size, len(chunk)):
             self.read_into(at, chunk)
-            if chunk != self._blank:
+            if not is_filled(chunk):
                 return False
         return True

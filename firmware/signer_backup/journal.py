@@ -8,10 +8,12 @@ from backup_format.errors import FormatError
 from backup_format.log import Log, read_headers
 from backup_format.port import const
 from backup_format.records import ENTRY, MAX_ENTRY_HEAD, RECORD_HEADER, TOMBSTONE
-from backup_format.units import MAGIC, UNIT_HEADER, parse_unit_header
+from backup_format.units import UNIT_HEADER, parse_unit_header
 
-from .blockdev import CheckedDevice, MediumError
+from .blockdev import CheckedDevice, MediumError, NoDevice
+from .foreign import ForeignError, Heads
 from .index import NOWHERE
+from .reopen import is_blank_or_same
 from .ring import MediumFullError, Ring
 from .writer import Writer
 
@@ -22,15 +24,15 @@ _MIN_PROGRAM = const(128)  # a unit header must fit into one program unit
 
 
 class Journal:
-    """open_device() -> the board's BlockDevice; it may raise OSError and is asked again later then.
+    """open_device() -> the board's BlockDevice; it may raise OSError, and is asked again after a failure.
 
-    device: the CheckedDevice over it, None before the first mount. mounted: whether the medium was read. last: the
-    newest Commit, or None. number: of the newest snapshot ever written here, whole or not. node_id: whose, or None.
+    device: the CheckedDevice over it, None before the first mount. last: the newest Commit, or None. number: of the
+    newest snapshot ever written here, whole or not. node_id: whose, or None.
     """
 
     def __init__(self, open_device):
         self.device = None
-        self.mounted = False
+        self._known = False  # the medium was read: what it holds is in the state
         self._open_device = open_device
         self.last = None
         self.number = 0
@@ -44,13 +46,19 @@ class Journal:
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def arenas(self):
+    @property
+    def mounted(self):
+        """Whether the medium was read, and has not failed since then. If not, it is mounted before the next write."""
+        return self._known and not self.device.failed
+
+    def arenas(self, read_into=None):
         """Return {arena number: [units, in the order of their sequence]} of what lies on the medium.
 
-        Raises MediumError, and FormatError for a newer format version.
+        read_into: what reads their headers, else the device. Raises MediumError, and FormatError for a newer version.
         """
         found = {}
-        for header in read_headers(self.device.read_into, self.device.erase_size, self._ring.units):
+        read_into = read_into or self.device.read_into
+        for header in read_headers(read_into, self.device.erase_size, self._ring.units):
             found.setdefault(header.arena, []).append((header.sequence, header.unit))
             self._ring.note(header)
         return {arena: [unit for _sequence, unit in sorted(units)] for arena, units in found.items()}
@@ -73,19 +81,26 @@ class Journal:
     def mount(self, state):
         """Find the newest whole snapshot and load its keys into state.
 
-        Raises MediumError when the medium can't be read or holds something else than a journal, FormatError when it
-        holds one of a newer version. Nothing is written.
+        After a failure: make sure that the board has the same medium again; a blank one in its place is taken, too.
+        Raises MediumError when the medium can't be read, is another one or holds something else than a journal,
+        FormatError when it holds one of a newer version. Nothing is written.
         """
+        if self._writer and self._reopen():
+            return
+        if self._writer:
+            self._forget(state)
         try:
             self.device = CheckedDevice(self._open_device())
         except OSError as e:
             raise MediumError("no medium: %s" % e) from None
+        self._known = False
         self._ring = Ring(self.device)
         if self._ring.units < _MIN_UNITS or self.device.program_size < _MIN_PROGRAM:
             raise MediumError("a medium of %d erase units is too small" % self._ring.units)
-        found = self.arenas()
+        heads = Heads(self.device)
+        found = self.arenas(heads.read_into)
         if not found:
-            self._refuse_foreign()
+            heads.refuse_foreign()
         log, commit, end = self._newest(found)
         self._arena = max(found) if found else 0
         if commit:
@@ -105,7 +120,40 @@ class Journal:
             self._writer.resume(end, commit.digest)
             self._opened = len(log.units)
             self._committed = log
-        self.mounted = True
+        self._known = True
+
+    def _reopen(self):
+        """Ask the board for its medium again; return whether it is the one that was there, not a blank one.
+
+        Raises MediumError for any other one. It is not read any more then, or the state would be mixed with another.
+        """
+        device = self.device
+        device.failed = True
+        same, why = False, "the medium is being looked for"
+        try:
+            device.device = NoDevice(why)  # gives the old driver's memory back
+            device.replace(self._open_device())
+            same = is_blank_or_same(device, self._writer, self._ring.sequence)
+        except OSError as e:
+            why = e.text if isinstance(e, MediumError) else "no medium: %s" % e
+            raise MediumError(why) from None
+        finally:
+            if not same:
+                device.device = NoDevice(why)
+        if same:
+            self._writer.resume(self._writer.end, self._writer.digest)
+            device.failed = False
+        return same
+
+    def _forget(self, state):
+        """A blank medium is in the place of the known one: what only that one held is lost until the node sends it."""
+        for row in state.stored_rows():
+            state.lose(row)
+        state.log = None
+        self.last = None
+        self._writer = None
+        self._committed = None
+        self._opened = 0
 
     def _newest(self, found):
         """Return (Log, Commit, log position behind it) of the newest whole snapshot; (None, None, 0): none."""
@@ -126,19 +174,6 @@ class Journal:
                 head = bytearray(min(MAX_ENTRY_HEAD, length))
                 log.read(position + RECORD_HEADER, head)
                 state.load(kind, bytes(head), position, log.node_id)
-
-    def _refuse_foreign(self):
-        """Raise MediumError if the medium holds something else than damaged units of ours and, from a cut in an erase,
-        one torn unit."""
-        torn = 0
-        magic = bytearray(len(MAGIC))
-        for unit in range(self._ring.units):
-            offset = unit * self.device.erase_size
-            self.device.read_into(offset, magic)
-            if magic != MAGIC and not self.device.is_blank(offset):
-                torn += 1
-                if torn > 1:
-                    raise MediumError("the medium holds something that is no backup of ours: not overwritten")
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -162,12 +197,13 @@ class Journal:
                 else:
                     self._write_checkpoint(state, commit)
                 break
-            except MediumFullError:
+            except (MediumFullError, ForeignError):
                 raise
             except MediumError:
                 self._ring.failed()
                 if attempt == _ATTEMPTS - 1:
                     raise
+        self.device.failed = False
         if commit is not None:
             self.last = commit
             self.number = commit.number

@@ -4,6 +4,7 @@ from backup_format.port import const
 from backup_format.units import UNIT_HEADER, UnitHeader, parse_unit_header
 
 from .blockdev import MediumError
+from .foreign import keep_foreign
 
 _BAD_UNITS = const(3)  # that fail to erase side by side: then it is the medium, not its units
 
@@ -13,20 +14,20 @@ class MediumFullError(MediumError):
 
 
 class Ring:
-    """The erase units of device (a CheckedDevice). units: how many there are."""
+    """The erase units of device (a CheckedDevice). units: how many there are. sequence: of the unit opened last."""
 
     def __init__(self, device):
         self.units = device.size // device.erase_size
         self._device = device
-        self._sequence = 0  # of the unit opened last
+        self.sequence = 0
         self._at = -1  # where that unit lies
         self._erases = 0  # the most that any unit said at mount
         self._bad = set()
 
     def note(self, header):
         """Take notice of a unit's header that was found on the medium."""
-        if header.sequence > self._sequence:
-            self._sequence = header.sequence
+        if header.sequence > self.sequence:
+            self.sequence = header.sequence
             self._at = header.unit
         self._erases = max(self._erases, header.erases)
 
@@ -44,14 +45,19 @@ class Ring:
     def open(self, log, start, first, buf, node_id, is_needed):
         """Erase the next unit that may be used, add it to log, pack its header into buf; return its byte offset.
 
-        start, first: log positions, as in UnitHeader. Raises MediumError.
+        start, first: log positions, as in UnitHeader. Raises MediumError; ForeignError if that would overwrite what is
+        not ours.
         """
         failed = 0
         for _ in range(self.units):
-            self._at = unit = (self._at + 1) % self.units
-            if unit in self._bad or unit in log.units or is_needed(unit):
-                continue
+            unit = (self._at + 1) % self.units
             offset = unit * self._device.erase_size
+            used = unit in self._bad or unit in log.units or is_needed(unit)
+            if not used and self.sequence < self.units:  # not all were ours yet
+                keep_foreign(self._device, offset)
+            self._at = unit
+            if used:
+                continue
             erases = self._erases_of(offset) + 1
             try:
                 self._device.erase(offset)
@@ -61,9 +67,9 @@ class Ring:
                 if failed == _BAD_UNITS:
                     raise
                 continue
-            self._sequence += 1
+            self.sequence += 1
             size = self._device.erase_size, self._device.program_size
-            header = UnitHeader(size[0], size[1], log.arena, self._sequence, start, first, unit, erases, node_id)
+            header = UnitHeader(size[0], size[1], log.arena, self.sequence, start, first, unit, erases, node_id)
             header.pack_into(buf)
             log.add(header)
             return offset

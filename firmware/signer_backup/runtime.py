@@ -31,7 +31,9 @@ class BackupRuntime:
         self._node_id = None
         self._seen = Seen()  # what the request that is going on has changed so far
         self._taking = {}  # changes that could not be taken yet: key -> (entry before, entry after)
-        self._pause = Pause(pause)  # of mounts and spills; snapshots have the schedule's
+        self._pause = Pause(pause)  # of spills; snapshots have the schedule's
+        # Requests fail while the card with the state is out: it is looked for soon, and that wears nothing.
+        self._mount_pause = Pause(pause, 8 * pause)
         state.spill = self._spill
         self._guard(self._mount)
 
@@ -42,6 +44,11 @@ class BackupRuntime:
         fails is counted, logged and tried again later.
         """
         self._guard(self._see if more else self._observe, node_id, changes)
+
+    def remount(self):
+        """Look for a medium that was missing or has failed, unless that was tried a moment ago. Never raises."""
+        if not self.journal.mounted and self._mount_pause.over():
+            self._guard(self._mount)
 
     def _guard(self, call, *args):
         """Call it; count and log whatever it raises but KeyboardInterrupt (and what is no Exception at all)."""
@@ -57,7 +64,7 @@ class BackupRuntime:
                 pass
 
     def _mount(self):
-        self._try(self._pause, self.journal.mount, self.state)
+        self._try(self._mount_pause, self.journal.mount, self.state)
 
     def _try(self, pause, call, *args):
         """Call it, and note in pause (a Pause or the Schedule) how it went."""
@@ -65,6 +72,8 @@ class BackupRuntime:
             call(*args)
         except BaseException:
             pause.failed()
+            if pause is not self._mount_pause:
+                self._mount_pause.failed()
             raise
         pause.succeeded()
         if not self.schedule.pending:
@@ -87,7 +96,7 @@ class BackupRuntime:
         trigger = node_id and self.schedule.trigger(seen, has_snapshot, self.state.index.channels)
         if trigger:
             self._try(self.schedule, self._snapshot, trigger)
-        elif not self.journal.mounted and self._pause.over():
+        elif not self.journal.mounted and self._mount_pause.over():
             self._mount()
 
     def _see(self, node_id, changes):

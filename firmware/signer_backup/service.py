@@ -23,7 +23,8 @@ class BackupService:
         self.handlers = {LIST: self.list, OPEN: self.open, READ: self.read, STATUS: self.status}
 
     def _medium(self):
-        """Return the CheckedDevice. Raises ServiceError while the medium could not be read."""
+        """Return the CheckedDevice. Raises ServiceError while the medium can't be read."""
+        self._runtime.remount()
         if not self._journal.mounted:
             raise ServiceError(NO_MEDIUM, self._runtime.last_error or "the medium was not read yet")
         return self._journal.device
@@ -110,6 +111,7 @@ class BackupService:
     def status(self, _payload):
         """Answer: JSON of the board, its storage and its backups."""
         runtime, journal = self._runtime, self._journal
+        runtime.remount()
         last = journal.last
         strategy = runtime.schedule.strategy
         device = journal.device if journal.mounted else None

@@ -30,10 +30,11 @@ def parse_strategy(text):
 
 
 class Pause:
-    """How long to leave a thing alone that failed: first milliseconds, twice as long each time, at most an hour."""
+    """How long to leave a thing alone that failed: first milliseconds, twice as long each time, at most longest."""
 
-    def __init__(self, first):
+    def __init__(self, first, longest=_LONGEST_PAUSE):
         self._first = self._next = first
+        self._longest = longest
         self._wait = 0
         self._since = None  # the last failure; None: there was none since all was well
 
@@ -45,7 +46,7 @@ class Pause:
         """It failed once more."""
         self._since = ticks_ms()
         self._wait = self._next
-        self._next = min(2 * self._next, _LONGEST_PAUSE)
+        self._next = min(2 * self._next, self._longest)
 
     def succeeded(self):
         """All is well again."""

@@ -27,7 +27,7 @@ class Writer:
         self._open_unit = open_unit
         self._buf = bytearray(device.program_size)
         self._header = bytearray(RECORD_HEADER)
-        self._digest = b""
+        self.digest = b""  # of the last transaction
         self._at_end = False  # the unit in use is good and stands at self.end
         self._offset = 0  # where the next program unit goes
         self._unit_end = 0
@@ -37,7 +37,7 @@ class Writer:
     def resume(self, end, digest):
         """Begin behind the log position end, where the chain of digests stands at digest, in a fresh unit."""
         self.end = end
-        self._digest = digest
+        self.digest = digest
         self._at_end = False
 
     def room(self):
@@ -53,7 +53,7 @@ class Writer:
         self._at_end = False
         self._remaining = 0
         self._running = sha256()
-        self._running.update(self._digest)
+        self._running.update(self.digest)
 
     def append(self, kind, pieces):
         """Append a record of kind whose body is the pieces (a list of bytes). Return its log position.
@@ -108,7 +108,7 @@ class Writer:
                 self.log.check(position)
             except FormatError as e:
                 raise MediumError("the snapshot can't be read back: %s" % e) from None
-        self._digest = digest
+        self.digest = digest
         self.end = self.position
         self._at_end = True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ Example:
   vls-backup deploy --board rp2 --port /dev/ttyACM0
 """
 _MAIN = "main.py"  # the board starts it at power-on: gone before anything changes, back when all else is right
-_START_SECONDS = 60  # the first start looks through the whole blank medium
+_START_SECONDS = 60  # a slow board looks for its medium at its start
 _CHUNK = 1024  # bytes that a board gets at once, as the text of a literal
 
 _HASHES = """
@@ -49,6 +50,14 @@ for name in %r:
         pass
 """
 _REMOVE = "import os\nos.remove(%r)\n"
+_MISSING = """
+try:
+    import board_def
+except ImportError as error:
+    print(str(error))
+"""
+_FROM_LIB = {"sdcard": "sdcard@0.2.0"}
+"""Modules of micropython-lib that boards need, and what mip calls the version that they were tested with."""
 _VM = "import sys\nprint(sys.implementation.name, getattr(sys.implementation, '_mpy', 0) & 0xFF)\n"
 
 
@@ -66,6 +75,7 @@ def command(board: str, port: str) -> None:
         _check_vm(prompt, files)
         with progress_bar("Copying") as progress:
             copied = deploy(prompt, files, progress)
+        _check_modules(prompt, board, port)
     say(f"{copied} of {len(files)} files copied, {len(files) - copied} were right already; all are verified.")
     hello = wait_for_loop(port, _START_SECONDS)
     if hello is None:
@@ -112,6 +122,24 @@ def _check_vm(prompt: Any, files: dict[str, bytes]) -> None:
             f"The board runs {printable(name)} with compiled files of version {printable(version)}; this firmware is "
             f"for MicroPython with version {', '.join(sorted(wanted))}. Put a current MicroPython onto the board first."
         )
+
+
+def _check_modules(prompt: Any, board: str, port: str) -> None:
+    """Raise BoardError if the board lacks a module that its firmware needs and that is not ours."""
+    said = prompt.exec(_MISSING).decode().strip()
+    if not said:
+        return
+    found = re.search(r"'(\w+)'", said)
+    name = found[1] if found else ""
+    if name in _FROM_LIB:
+        raise BoardError(
+            f"All files are on the board and right, but it needs the driver {name} of micropython-lib, too. Put it "
+            f"there (this downloads it), then deploy again: mpremote connect {port} mip install {_FROM_LIB[name]}"
+        )
+    raise BoardError(
+        f"All files are on the board and right, but its MicroPython can't run them: {printable(said)}. Is this a board "
+        f"for which --board {board} is meant?"
+    )
 
 
 def deploy(prompt: Any, files: dict[str, bytes], progress: Callable[[int, int], None]) -> int:

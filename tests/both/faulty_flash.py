@@ -6,6 +6,8 @@ returns False to let the call happen, True to swallow it, or raises what the dri
 
 import errno
 
+from medium_content import content, fill
+
 
 class PowerCut(BaseException):
     """The power is gone: nothing that runs on the board catches this."""
@@ -25,7 +27,7 @@ class Dice:
 
 
 class RamFlash:
-    """A BlockDevice on a bytearray: a program clears bits only, and only once per program unit between two erases.
+    """A BlockDevice in RAM: a program clears bits only, and only once per program unit between two erases.
 
     data: the content. fault: see above; None: none. writes: programs and erases so far. worn: erases of each unit.
     """
@@ -34,9 +36,7 @@ class RamFlash:
         self.size = size
         self.erase_size = erase_size
         self.program_size = program_size
-        self.data = bytearray(size)
-        for offset in range(0, size, erase_size):
-            self.data[offset : offset + erase_size] = b"\xff" * erase_size
+        self.data = content(size)
         self.fault = None
         self.writes = 0
         self.worn = [0] * (size // erase_size)
@@ -44,22 +44,24 @@ class RamFlash:
     def read_into(self, offset, buf):
         assert 0 <= offset and offset + len(buf) <= self.size
         if not self._swallowed("read", offset, buf):
-            buf[:] = self.data[offset : offset + len(buf)]
+            if hasattr(self.data, "read_into"):
+                self.data.read_into(offset, buf)
+            else:
+                buf[:] = self.data[offset : offset + len(buf)]
 
     def program(self, offset, data):
         assert len(data) == self.program_size and not offset % self.program_size and 0 <= offset < self.size
         self.writes += 1
         if not self._swallowed("program", offset, data):
-            there = memoryview(self.data)[offset : offset + len(data)]
-            assert there == b"\xff" * len(data), "programmed twice"
-            there[:] = bytes(data)
+            assert self.data[offset : offset + len(data)] == b"\xff" * len(data), "programmed twice"
+            self.data[offset : offset + len(data)] = data
 
     def erase(self, offset):
         assert not offset % self.erase_size and 0 <= offset < self.size
         self.writes += 1
         self.worn[offset // self.erase_size] += 1
         if not self._swallowed("erase", offset, None):
-            self.data[offset : offset + self.erase_size] = b"\xff" * self.erase_size
+            fill(self.data, offset, offset + self.erase_size)
 
     def _swallowed(self, op, offset, data):
         return self.fault is not None and self.fault(op, offset, data)

@@ -7,7 +7,7 @@ from vendor_sd import BLOCK, machine_sdcard
 
 
 def machine_card(world, booleans):
-    world.machine.SDCard = machine_sdcard(world.card, booleans)
+    world.machine.SDCard = machine_sdcard(lambda: world.card, booleans)
     slot = world.load("sd_slot").SdSlot(slot=2, sck=18, mosi=23, miso=19, cs=5)
     return slot
 
@@ -101,12 +101,13 @@ def test_pulled_card_is_an_error_and_comes_back():
             world.card.rests = rests
             device = SdBlocks(slot.open())
             device.program(0, bytes(BLOCK))
-            world.card.present = False
+            world.card.pull()
             assert raises(device.program, 512, bytes(BLOCK))
             assert raises(device.read_into, 512, bytearray(10))
             assert raises(device.erase, 0)
             assert errno_of(mount, SdBlocks, slot) == errno.ENODEV
-            world.card.present = True
+            world.card.insert()
+            assert raises(device.read_into, 512, bytearray(10))  # it stays dead until it is made anew
             again = SdBlocks(slot.open())
             assert read(again, 0, BLOCK) == bytes(BLOCK)
 

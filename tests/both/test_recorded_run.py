@@ -130,7 +130,7 @@ def test_a_medium_that_dies_and_comes_back_in_the_run():
         attach = True
         for i in range(60):
             if i % 12 == 5:
-                flash.fault = At(1 + i, dead, times=10 + i)
+                flash.fault = At(1 + i // 12, dead, times=5)
             message = node.message(i, attach)
             attach = False
             answer = board.rig.request(message)

@@ -40,8 +40,8 @@ class World:
                     world.led.append(value)
 
         class machine:
-            SPI = machine_spi(world.card)
-            SDCard = machine_sdcard(world.card, False)
+            SPI = machine_spi(lambda: world.card)
+            SDCard = machine_sdcard(lambda: world.card, False)
 
             @staticmethod
             def unique_id():

@@ -92,7 +92,9 @@ class Card:
         if self.loses:
             self.loses -= 1
         else:
-            self._received.append((self._place + self.misdirects, bytes(data)))
+            data = bytes(data)
+            data = self._foreign if data == self._foreign else data  # saves a small heap
+            self._received.append((self._place + self.misdirects, data))
         self._place += 1
         return True
 

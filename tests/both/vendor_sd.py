@@ -7,36 +7,49 @@ _FOREIGN = b"\x33" * BLOCK
 
 
 class Card:
-    """A card of `blocks` blocks; blocks never written hold 0x33.
+    """A card of `blocks` blocks; blocks never written hold `foreign`.
 
-    present: False once it is pulled out. rejects: how many writes from now on it refuses. hangs: it stays busy for ever
-    after the next write. misdirects: added to the number of every block written. rests: what MISO reads as when nobody
-    drives it (0xFF with a pull-up, else often 0).
+    present: whether it is in the slot. ready: whether it was initialised since it got power: pull and insert end that,
+    and a card that is not ready neither reads nor writes. reads: blocks read so far. rejects: how many writes from now
+    on it refuses. hangs: it stays busy for ever after the next write. misdirects: added to the number of every block
+    written. rests: what MISO reads as when nobody drives it (0xFF with a pull-up, else often 0).
     """
 
-    def __init__(self, blocks=65536):
+    def __init__(self, blocks=65536, foreign=_FOREIGN):
         self.blocks = blocks
         self.data = {}
         self.present = True
+        self.ready = False
+        self.reads = 0
+        self._foreign = foreign
         self.rejects = 0
         self.hangs = False
         self.misdirects = 0
         self.rests = 0xFF
 
+    def pull(self):
+        self.present = self.ready = False
+
+    def insert(self):
+        self.present = True
+
     def read(self, n):
-        return self.data.get(n, _FOREIGN)
+        self.reads += 1
+        return self.data.get(n, self._foreign)
 
     def write(self, n, data):
         """Return whether the card took the block."""
         if self.rejects:
             self.rejects -= 1
             return False
-        self.data[n + self.misdirects] = bytes(data)
+        data = bytes(data)
+        self.data[n + self.misdirects] = self._foreign if data == self._foreign else data  # saves a small heap
         return True
 
 
 def machine_sdcard(card, booleans):
-    """Return machine.SDCard of the ESP32 port. booleans: of versions before 1.25, whose calls answer True and False.
+    """Return machine.SDCard of the ESP32 port; card() is what is in the slot. booleans: of versions before 1.25, whose
+    calls answer True and False.
 
     A failed call answers False when the card can't be initialised, else -5 (False before 1.25); a second SDCard on a
     bus that the first one still owns is an OSError.
@@ -57,7 +70,8 @@ def machine_sdcard(card, booleans):
                 owner.clear()
 
         def _ready(self):
-            self._initialised = self._initialised or card.present
+            if not self._initialised and card().present:
+                self._initialised = card().ready = True
             return self._initialised
 
         def _answer(self, done):
@@ -67,19 +81,19 @@ def machine_sdcard(card, booleans):
             if not self._ready():
                 return False
             count = len(buf) // BLOCK
-            if not card.present or n < 0 or n + count > card.blocks:
+            if not card().ready or n < 0 or n + count > card().blocks:
                 return self._answer(False)
             for i in range(count):
-                buf[i * BLOCK : i * BLOCK + BLOCK] = card.read(n + i)
+                buf[i * BLOCK : i * BLOCK + BLOCK] = card().read(n + i)
             return self._answer(True)
 
         def writeblocks(self, n, buf):
             if not self._ready():
                 return False
             count = len(buf) // BLOCK
-            if not card.present or n < 0 or n + count > card.blocks:
+            if not card().ready or n < 0 or n + count > card().blocks:
                 return self._answer(False)
-            done = [card.write(n + i, bytes(buf[i * BLOCK : i * BLOCK + BLOCK])) for i in range(count)]
+            done = [card().write(n + i, bytes(buf[i * BLOCK : i * BLOCK + BLOCK])) for i in range(count)]
             return self._answer(all(done))
 
         def ioctl(self, command, argument):
@@ -87,17 +101,17 @@ def machine_sdcard(card, booleans):
                 return -1
             if command in (1, 2, 3):
                 return 0
-            return {4: card.blocks, 5: BLOCK}.get(command, -1)
+            return {4: card().blocks, 5: BLOCK}.get(command, -1)
 
     return SDCard
 
 
 def machine_spi(card):
-    """Return machine.SPI with the card on it, as an SD card in SPI mode answers (block addressing, SDHC)."""
+    """Return machine.SPI with card() on it, as an SD card in SPI mode answers (block addressing, SDHC)."""
 
     class SPI:
         def __init__(self, bus, **settings):
-            self._out = []  # bytes the card sends next
+            self._out = b""  # bytes the card sends next
             self._place = None  # the block that a write command named
             self._received = None
             self._busy = False
@@ -106,10 +120,12 @@ def machine_spi(card):
             pass
 
         def _next(self):
-            if not card.present:
-                return card.rests
+            if not card().present:
+                return card().rests
             if self._out:
-                return self._out.pop(0)
+                first = self._out[0]
+                self._out = self._out[1:]
+                return first
             return 0 if self._busy else 0xFF
 
         def read(self, nbytes, write=0):
@@ -123,23 +139,23 @@ def machine_spi(card):
                 buf[i] = self._next()
 
         def write_readinto(self, out, buf):
-            if card.present and len(self._out) >= len(buf):
-                buf[:] = bytes(self._out[: len(buf)])
+            if card().present and len(self._out) >= len(buf):
+                buf[:] = self._out[: len(buf)]
                 self._out = self._out[len(buf) :]
             else:
                 self.readinto(buf)
 
         def write(self, buf):
-            if not card.present:
+            if not card().present:
                 return
             if self._received is not None:
                 self._received += bytes(buf)
                 if len(self._received) == BLOCK + 2:
-                    taken = card.write(self._place, self._received[:BLOCK])
-                    self._out = [0xE5, 0, 0, 0, 0xFF] if taken else [0xEB]
-                    self._busy = card.hangs
-                    if card.hangs:
-                        self._out = [0xE5]
+                    taken = card().write(self._place, self._received[:BLOCK])
+                    self._out = b"\xe5\0\0\0\xff" if taken else b"\xeb"
+                    self._busy = card().hangs
+                    if card().hangs:
+                        self._out = b"\xe5"
                     self._place = self._received = None
             elif len(buf) == 6:
                 self._command(buf[0] & 0x3F, int.from_bytes(bytes(buf[1:5]), "big"))
@@ -148,18 +164,24 @@ def machine_spi(card):
                     self._next()
 
         def _command(self, number, argument):
-            size = card.blocks // 1024 - 1
+            size = card().blocks // 1024 - 1
             csd = bytes([0x40, 0, 0, 0, 0, 0, 0, size >> 16 & 63, size >> 8 & 255, size & 255, 0, 0, 0, 0, 0, 0])
             answers = {0: [1], 8: [1, 0, 0, 1, 0xAA], 9: [0, 0xFE] + list(csd) + [0, 0], 16: [0]}
             answers.update({41: [0], 55: [1], 58: [0, 0xC0, 0xFF, 0x80, 0]})
-            inside = argument < card.blocks
-            if number == 17:
-                self._out = [0, 0xFE] + list(card.read(argument)) + [0, 0] if inside else [0x40]
+            inside = argument < card().blocks
+            if number == 0:
+                card().ready = False
+            if number == 41:
+                card().ready = True
+            if number in (17, 24) and not card().ready:
+                self._out = b"\x05"  # illegal command, in idle state
+            elif number == 17:
+                self._out = b"\0\xfe" + card().read(argument) + b"\0\0" if inside else b"\x40"
             elif number == 24:
-                self._out = [0 if inside else 0x40]
+                self._out = b"\0" if inside else b"\x40"
                 self._place = argument if inside else None
             else:
-                self._out = list(answers.get(number, [4]))
+                self._out = bytes(answers.get(number, [4]))
 
     return SPI
 

@@ -1,7 +1,7 @@
 """Every module of tests/both, found by glob, runs on real MicroPython VMs: 64-bit unix, 32-bit WebAssembly.
 
-CPython runs the same modules by pytest's own collection. MICROPYTHON=path adds a further VM, for instance a 32-bit
-unix build with a board's heap.
+CPython runs the same modules by pytest's own collection. MICROPYTHON=path adds a further VM, a unix build, which gets
+the heap of a Pico: with a 32-bit build, objects are as large as on the chip, too.
 """
 
 import ast
@@ -23,13 +23,14 @@ BOTH = ROOT / "tests" / "both"
 DEVICE_CODE = ("firmware", "boards/sim", "boards/drivers")
 WASM = ROOT / "build/node/node_modules/@micropython/micropython-webassembly-pyscript/micropython.mjs"
 TIMEOUT = 300  # seconds for one module on one VM
+BOARD_HEAP = ("-X", "heapsize=233k")  # what MicroPython has on a Pico
 
 
-def run_on_process(command: str, module: Path, scratch: Path) -> str:
+def run_on_process(command: str, module: Path, scratch: Path, options: tuple[str, ...] = ()) -> str:
     """Run module on a MicroPython executable from the repository's root; return what it printed."""
     path = [str(folder) for folder in (module.parent, BOTH, *(ROOT / name for name in DEVICE_CODE))] + [".frozen"]
     environment = {**os.environ, "MICROPYPATH": ":".join(path), "TEST_SCRATCH": str(scratch)}
-    return output_of([command, str(BOTH / "run_on_vm.py"), str(module)], cwd=ROOT, env=environment)
+    return output_of([command, *options, str(BOTH / "run_on_vm.py"), str(module)], cwd=ROOT, env=environment)
 
 
 def run_on_wasm(module: Path) -> str:
@@ -83,7 +84,7 @@ def vms() -> dict[str, Callable[[Path, Path], str]]:
         "MicroPython 32-bit": lambda module, scratch: run_on_wasm(module),
     }
     if extra := os.environ.get("MICROPYTHON"):
-        found[extra] = lambda module, scratch: run_on_process(extra, module, scratch)
+        found[extra] = lambda module, scratch: run_on_process(extra, module, scratch, BOARD_HEAP)
     return found
 
 

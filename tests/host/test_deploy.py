@@ -97,6 +97,27 @@ def test_damaged_missing_and_shadowing_files_are_put_right(
     assert contents(there) == {**contents(firmware), "mine.txt": b"not ours"}
 
 
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        ("sdcard", "then deploy again: mpremote connect {port} mip install sdcard@0.2.0"),
+        ("esp32", "no module named 'esp32'. Is this a board for which --board sim is meant?"),
+    ],
+)
+def test_a_module_that_the_board_lacks(
+    board: SimulatedBoard, firmware: Path, capfd: pytest.CaptureFixture[str], module: str, said: str
+) -> None:
+    """Said before the firmware is started; with the module put there, deploying again is all it takes."""
+    (firmware / "board_def.mpy").rename(firmware / "real_board.mpy")
+    source = firmware / "board_def.py"
+    source.write_text(f"import {module}\nfrom real_board import Board\n")
+    ran = deployed(capfd, board)
+    assert ran.status == 5 and said.format(port=board.port) in error_line(ran), ran.err
+    (files_of(board) / f"{module}.py").write_text("")
+    ran = deployed(capfd, board)
+    assert ran.status == 0 and ", 0 were right already" not in ran.err, ran.err
+
+
 def test_cable_pulled_in_the_middle(board: SimulatedBoard, firmware: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert deployed(capfd, board).status == 0
     there = files_of(board)
