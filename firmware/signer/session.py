@@ -36,16 +36,24 @@ class Session:
         self._total = 0
         self._sent = set()  # marks of the entries that this request carried
         self._owed = set()  # keys of carried entries that differ from ours
-        try:
-            for key in store.keys():
-                self._note_node(key)
-        except OSError:
-            pass  # a dead medium: the node tells its key when it attaches
+        self._find_node()
 
     def attach(self):
         """A node attaches: its next request carries its whole state. Drops a half-received request."""
         self._attached = self._attaching = True
         self._decoder = None
+        self._find_node()
+
+    def _find_node(self):
+        """Learn whose state the store holds: nobody's any more if it was emptied meanwhile."""
+        known, self.node_id = self.node_id, None
+        try:
+            for key in self._store.keys():
+                self._note_node(key)
+                if self.node_id:
+                    return
+        except OSError:
+            self.node_id = known  # a dead medium: the node tells its key when it attaches
 
     def take(self, offset, total, data):
         """Take one chunk (data, at offset of total) of a request; return whether answer now holds the answer to it.

@@ -8,18 +8,21 @@ from binascii import crc32
 
 from backup_format.errors import FormatError
 from backup_format.log import Log, read_headers
-from backup_format.port import const
+from backup_format.port import const, ticks_since
 from backup_format.records import ENTRY, MAX_ENTRY_HEAD, RECORD_HEADER, TOMBSTONE, record_crc
-from backup_format.units import MAGIC, UNIT_HEADER, parse_unit_header
+from backup_format.units import NO_NODE, UNIT_HEADER, parse_unit_header
 
 from .blockdev import CheckedDevice, MediumError
+from .content import refuse_foreign
 from .index import NOWHERE
 from .ring import MediumFullError, Ring
+from .settings import append_settings, find_settings
 from .writer import Writer
 
 _ATTEMPTS = const(3)  # each in other units
 _COPY = const(256)
-_COMMIT = const(160)  # bytes of a commit's record, at most
+_COMMIT = const(160)  # bytes of a commit's record and of settings, at most
+_HOLD_MS = const(30000)
 _MIN_UNITS = const(4)
 _MIN_PROGRAM = const(128)  # a unit header must fit into one program unit
 
@@ -29,6 +32,8 @@ class Journal:
 
     device: the CheckedDevice over it, None before the first mount. mounted: whether the medium was read. last: the
     newest Commit, or None. number: of the newest snapshot ever written here, whole or not. node_id: whose, or None.
+    settings: (strategy, updates) that the owner has set, or None. settings_unit: the erase unit that holds them, or None.
+    hold: reading of ticks_ms; for half a minute from then on nothing is mounted, for a format is under way. None: none.
     """
 
     def __init__(self, open_device):
@@ -38,6 +43,9 @@ class Journal:
         self.last = None
         self.number = 0
         self.node_id = None
+        self.settings = None
+        self.settings_unit = None
+        self.hold = None
         self._ring = None
         self._writer = None
         self._committed = None  # Log of the arena that holds the newest snapshot
@@ -79,22 +87,22 @@ class Journal:
         Raises MediumError when the medium can't be read or holds something else than a journal, FormatError when it
         holds one of a newer version. Nothing is written.
         """
-        try:
-            self.device = CheckedDevice(self._open_device())
-        except OSError as e:
-            raise MediumError("no medium: %s" % e) from None
-        self._ring = Ring(self.device)
-        if self._ring.units < _MIN_UNITS or self.device.program_size < _MIN_PROGRAM:
-            raise MediumError("a medium of %d erase units is too small" % self._ring.units)
+        if self.hold is not None and ticks_since(self.hold) < _HOLD_MS:
+            raise MediumError("the medium is being formatted")
+        self.hold = None
+        self.open()
+        self.settings = self.settings_unit = None
         found = self.arenas()
         if not found:
-            self._refuse_foreign()
+            refuse_foreign(self.device)
         log, commit, end = self._newest(found)
         self._arena = max(found) if found else 0
         if commit:
             # A newer snapshot that is damaged stays where it is: it may be all that is left of something.
             self._must_checkpoint = log.arena != self._arena or commit.number != self.number
             if log.program_size != self.device.program_size:
+                self._must_checkpoint = True
+            if log.settings >= end:  # to go on behind the snapshot would make them void
                 self._must_checkpoint = True
             try:
                 state.log = log
@@ -110,6 +118,25 @@ class Journal:
             self._committed = log
         self.mounted = True
 
+    def open(self):
+        """Have the board open its medium, for whatever is on it. Raises MediumError."""
+        self.device = None
+        try:
+            self.device = CheckedDevice(self._open_device())
+        except OSError as e:
+            raise MediumError("no medium: %s" % e) from None
+        self._ring = Ring(self.device)
+        if self._ring.units < _MIN_UNITS or self.device.program_size < _MIN_PROGRAM:
+            raise MediumError("a medium of %d erase units is too small" % self._ring.units)
+
+    def unmount(self, state):
+        """Know no more of snapshots on the medium, nor of what state holds only there; settings stay."""
+        if state.log is not None:
+            state.clear()
+        self.mounted = False
+        self.last = self.node_id = self._writer = self._committed = None
+        self.number = 0
+
     def _newest(self, found):
         """Return (Log, Commit, log position behind it) of the newest whole snapshot; (None, None, 0): none."""
         for arena in sorted(found, reverse=True):
@@ -119,6 +146,8 @@ class Journal:
                 self.number = max(self.number, commit.number)
                 if whole:
                     best = (log, commit, end)
+            if self.settings is None:
+                self.settings, self.settings_unit = find_settings(log)
             if best:
                 return best
         return None, None, 0
@@ -129,19 +158,6 @@ class Journal:
                 head = bytearray(min(MAX_ENTRY_HEAD, length))
                 log.read(position + RECORD_HEADER, head)
                 state.load(kind, bytes(head), position, log.node_id)
-
-    def _refuse_foreign(self):
-        """Raise MediumError if the medium holds something else than damaged units of ours and, from a cut in an erase,
-        one torn unit."""
-        torn = 0
-        magic = bytearray(len(MAGIC))
-        for unit in range(self._ring.units):
-            offset = unit * self.device.erase_size
-            self.device.read_into(offset, magic)
-            if magic != MAGIC and not self.device.is_blank(offset):
-                torn += 1
-                if torn > 1:
-                    raise MediumError("the medium holds something that is no backup of ours: not overwritten")
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -156,14 +172,31 @@ class Journal:
             self.node_id = node_id
         if self.node_id != node_id:
             raise MediumError("the medium holds backups of another node: not overwritten")
+        self._write(state, state.changed, commit, None)
+        if commit is not None:
+            self.last = commit
+            self.number = commit.number
+            self._committed = state.log
+
+    def configure(self, state, settings):
+        """Write settings, and nothing that changed in state: when this returns, they stay whatever comes.
+
+        Raises as write; the old ones are in force then, but a start of the board may find the new ones.
+        """
+        if not self.mounted:
+            self.mount(state)
+        self._write(state, {}, None, settings)
+        self.settings = settings
+
+    def _write(self, state, changed, commit, settings):
         for attempt in range(_ATTEMPTS):
             if commit is not None and state.index.lost:
                 raise MediumError("the medium lost %d entries: waiting for the node's full state" % state.index.lost)
             try:
                 if self._fits(state):
-                    self._write_changes(state, commit)
+                    self._write_changes(state, changed, commit, settings)
                 else:
-                    self._write_checkpoint(state, commit)
+                    self._write_checkpoint(state, changed, commit, settings or self.settings)
                 break
             except MediumFullError:
                 raise
@@ -171,14 +204,12 @@ class Journal:
                 self._ring.failed()
                 if attempt == _ATTEMPTS - 1:
                     raise
-        if commit is not None:
-            self.last = commit
-            self.number = commit.number
-            self._committed = state.log
 
     def _fits(self, state):
         """Return whether the changes go into the current arena."""
         if not self._writer or self._must_checkpoint or state.log_damaged:
+            return False
+        if self._writer.log.node_id != (self.node_id or NO_NODE):
             return False
         limit = self._ring.units // (2 if self._committed in (None, state.log) else 4)
         needed = state.changed_bytes + _COMMIT + self.device.program_size
@@ -187,18 +218,26 @@ class Journal:
     def _payload(self):
         return self.device.erase_size - UNIT_HEADER
 
-    def _write_changes(self, state, commit):
+    def _write_changes(self, state, changed, commit, settings):
         writer = self._writer
         writer.begin()
-        self._append_changed(writer, state)
+        unit = append_settings(writer, settings)
+        self._append_changed(writer, changed)
         writer.finish(commit)
-        state.written()
+        self._written(state, changed, unit)
 
-    def _append_changed(self, writer, state):
-        for entry in state.changed.values():
+    def _append_changed(self, writer, changed):
+        for entry in changed.values():
             entry.position = writer.append(*entry.record(self.node_id))
 
-    def _write_checkpoint(self, state, commit):
+    def _written(self, state, changed, settings_unit):
+        """The medium holds changed, and settings if settings_unit says where. Nothing here can fail."""
+        if settings_unit is not None:
+            self.settings_unit = settings_unit
+        if changed:
+            state.written()
+
+    def _write_checkpoint(self, state, changed, commit, settings):
         """Write the whole state into a new arena; the old one stays as it is until this one is complete."""
         self._check_room(state)
         self._arena += 1
@@ -208,6 +247,7 @@ class Journal:
         log = Log(self.device.read_into, self.device.erase_size, self.device.program_size, self._arena)
         writer = Writer(self.device, log, self._open_unit)
         writer.begin()
+        unit = append_settings(writer, settings)
         index = state.index
         for row in range(len(index)):
             index.set_position(row, NOWHERE, True)
@@ -217,8 +257,8 @@ class Journal:
             except FormatError as e:
                 state.lose(row)
                 raise MediumError("the medium lost an entry: %s" % e) from None
-        self._append_changed(writer, state)
-        for entry in state.changed.values():
+        self._append_changed(writer, changed)
+        for entry in changed.values():
             index.set_position(index.find(entry.key), entry.position, True)
         writer.finish(commit)
         # From here on nothing can fail.
@@ -227,7 +267,7 @@ class Journal:
         state.log_damaged = False
         self._writer = writer
         self._must_checkpoint = False
-        state.written()
+        self._written(state, changed, unit)
 
     def _check_room(self, state):
         """Raise MediumFullError if the whole state can't fit: before anything is erased for it in vain."""
@@ -266,13 +306,15 @@ class Journal:
             raise FormatError("damaged record at log position %d" % position)
 
     def _is_needed(self, unit):
-        """Return whether unit holds a part of the newest snapshot, or of the state since."""
+        """Return whether unit holds the settings, or a part of the newest snapshot or of the state since."""
+        if unit == self.settings_unit:
+            return True
         if self._committed and unit in self._committed.units:
             return True
         return self._writer is not None and unit in self._writer.log.units
 
     def _open_unit(self, log, start, first, buf):
         """Open the next unit of the ring for log; return its byte offset."""
-        offset = self._ring.open(log, start, first, buf, self.node_id, self._is_needed)
+        offset = self._ring.open(log, start, first, buf, self.node_id or NO_NODE, self._is_needed)
         self._opened += 1
         return offset

@@ -94,6 +94,7 @@ class State:
     """
 
     def __init__(self, salt, budget=24 * 1024):
+        self._salt = salt
         self.index = Index(salt)
         self.log = None
         self.log_damaged = False
@@ -232,6 +233,15 @@ class State:
             self.index.set_position(row, NOWHERE)
             if row not in changed:
                 self.index.set_flags(row, self.index.flags(row) & PEER)
+
+    def clear(self):
+        """Forget everything. The next get raises, so that the node attaches anew."""
+        self.index = Index(self._salt)
+        self.log = None
+        self.log_damaged = False
+        self.changed = {}
+        self.changed_bytes = 0
+        self._alarm = "the medium is formatted, and what the board held is gone: attach again"
 
     def mark_peer(self, channel_key):
         """Note that the channel's peer has a recoverable channel."""
