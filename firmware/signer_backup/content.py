@@ -24,7 +24,7 @@ def refuse_foreign(device):
 
 
 def headers(device):
-    """Yield (erase unit, UnitHeader, whether its version is newer) of each erase unit that begins with a header of ours.
+    """Yield (erase unit, UnitHeader, whether its version is newer) of each erase unit that begins with our header.
 
     Raises MediumError.
     """

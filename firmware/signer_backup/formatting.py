@@ -1,4 +1,4 @@
-"""What lies on the medium, and erasing all of it, for a host that asks (LINK.md; docs/media-format.md, "Formatting")."""
+"""Surveys and formats the medium, for a host that asks (LINK.md; docs/media-format.md, "Formatting")."""
 
 import json
 from binascii import hexlify

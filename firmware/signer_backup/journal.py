@@ -32,8 +32,8 @@ class Journal:
 
     device: the CheckedDevice over it, None before the first mount. mounted: whether the medium was read. last: the
     newest Commit, or None. number: of the newest snapshot ever written here, whole or not. node_id: whose, or None.
-    settings: (strategy, updates) that the owner has set, or None. settings_unit: the erase unit that holds them, or None.
-    hold: reading of ticks_ms; for half a minute from then on nothing is mounted, for a format is under way. None: none.
+    settings: (strategy, updates) that the owner has set, or None. settings_unit: the erase unit with them, or None.
+    hold: reading of ticks_ms, or None; for half a minute from then on nothing is mounted: a format is under way.
     """
 
     def __init__(self, open_device):

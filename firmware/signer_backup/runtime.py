@@ -70,8 +70,10 @@ class BackupRuntime:
             self.schedule.change(strategy)
 
     def configure(self, strategy):
-        """Go by strategy (a Strategy) from now on, and keep it on the medium. Raises MediumError, FormatError: all is as
-        before then."""
+        """Go by strategy (a Strategy) from now on, and keep it on the medium.
+
+        Raises MediumError, FormatError: all is as before then.
+        """
         self._try(self._pause, self._configure, strategy)
 
     def _configure(self, strategy):
