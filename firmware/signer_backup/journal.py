@@ -10,10 +10,10 @@ from backup_format.errors import FormatError
 from backup_format.log import Log, read_headers
 from backup_format.port import const, ticks_since
 from backup_format.records import ENTRY, MAX_ENTRY_HEAD, RECORD_HEADER, TOMBSTONE, record_crc
-from backup_format.units import NO_NODE, UNIT_HEADER, parse_unit_header
+from backup_format.units import NO_NODE, UNIT_HEADER
 
 from .blockdev import CheckedDevice, MediumError
-from .content import refuse_foreign
+from .content import open_log, refuse_foreign
 from .index import NOWHERE
 from .ring import MediumFullError, Ring
 from .settings import append_settings, find_settings
@@ -67,19 +67,8 @@ class Journal:
         return {arena: [unit for _sequence, unit in sorted(units)] for arena, units in found.items()}
 
     def log(self, arena, units):
-        """Return the Log of an arena from its units (as arenas() gives them), empty if they hold something else by now.
-
-        Raises MediumError, FormatError.
-        """
-        log = Log(self.device.read_into, self.device.erase_size, self.device.program_size, arena)
-        buf = bytearray(UNIT_HEADER)
-        for unit in units:
-            self.device.read_into(unit * self.device.erase_size, buf)
-            header = parse_unit_header(buf)
-            if header and header.arena == arena and header.unit == unit:
-                log.program_size = header.program_size
-                log.add(header)
-        return log
+        """Return the Log of an arena from its units, as arenas() gives them. Raises MediumError, FormatError."""
+        return open_log(self.device, arena, units)
 
     def mount(self, state):
         """Find the newest whole snapshot and load its keys into state.
