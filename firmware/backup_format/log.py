@@ -13,6 +13,7 @@ from .records import (
     ENTRY,
     PAD,
     RECORD_HEADER,
+    SETTINGS,
     SPILL,
     TOMBSTONE,
     parse_commit,
@@ -23,7 +24,7 @@ from .units import UNIT_HEADER, parse_unit_header
 
 _CHUNK = const(256)
 _WINDOW = const(64)  # bytes looked at together in the search behind damage
-_KINDS = (ENTRY, TOMBSTONE, COMMIT, SPILL)
+_KINDS = (ENTRY, TOMBSTONE, COMMIT, SPILL, SETTINGS)
 
 
 def read_headers(read_into, erase_size, units):
@@ -48,6 +49,7 @@ class Log:
         self.program_size = program_size
         self.arena = arena
         self.node_id = None
+        self.settings = -1  # log position of the last settings record; commits() finds it
         # One item per unit, in the order of the log: its first log position, its place, its first record's position.
         self.starts = []
         self.units = []
@@ -85,6 +87,13 @@ class Log:
         low -= 1
         return low if low >= 0 and position < self._limit(low) else -1
 
+    def unit(self, position):
+        """Return the erase unit that holds a log position. Raises FormatError."""
+        i = self._find(position)
+        if i < 0:
+            raise FormatError("log position %d is not on the medium" % position)
+        return self.units[i]
+
     def _offset(self, i, position):
         """Return the byte offset on the medium of a log position in unit number i of the log."""
         return self.units[i] * self.erase_size + UNIT_HEADER + position - self.starts[i]
@@ -109,13 +118,15 @@ class Log:
     def check(self, position, update=None):
         """Return (kind, length) of the record at position if its CRC holds; raise FormatError if not.
 
-        update, if given, gets each chunk of the record, header first: a SHA-256's update. A commit's digest (its last
-        34 bytes) is not part of what the digest covers.
+        update, if given, gets each chunk of the record, header first: a SHA-256's update. Settings and a commit's
+        digest (its last 34 bytes) are no part of what the digest covers.
         """
         kind, length, crc = self.header(position)
         if kind not in _KINDS or length > self.end() - position:
             raise FormatError("no record at log position %d" % position)
         running = record_crc(self.arena, position, kind, length)
+        if kind == SETTINGS:
+            update = None
         if update:
             update(self._header[:4])
         covered = length - 34 if kind == COMMIT else length
@@ -190,16 +201,16 @@ class Log:
     def records(self, end=None):
         """Yield (position, kind, length) of each record header up to the log position end, bodies unchecked.
 
-        For a log that commits() found whole up to end.
+        For a log that commits() found whole up to end. Settings are left out.
         """
         position = self._next(self.firsts[0]) if self.firsts else -1
         while position >= 0 and (end is None or position < end):
             kind, length, _crc = self.header(position)
-            if kind in _KINDS:
+            if kind in _KINDS and kind != SETTINGS:
                 yield position, kind, length
                 position = self._next(position + RECORD_HEADER + length)
-            else:  # damage between records, where nothing is stored
-                position = self._next(position + 1)
+            else:  # what the digest doesn't cover: its length may be wrong
+                position = self._resync(position)
 
     def _resync(self, position):
         """Return the position of the first record behind position whose CRC holds, or -1. Any byte may begin it."""
@@ -225,7 +236,8 @@ class Log:
     def commits(self):
         """Yield (Commit, position behind its record, whole) for each commit of the log, everything checked.
 
-        whole is False when something in the log before it is damaged or missing: the digest tells.
+        whole is False when something in the log before it is damaged or missing: the digest tells. Behind the last
+        one, settings is the position of the log's last settings record, or -1.
         """
         digest = b""
         running = sha256()
@@ -235,13 +247,15 @@ class Log:
             try:
                 kind, length = self.check(position, running.update)
             except FormatError:
-                # Of an unknown kind the digest saw nothing: it tells whether a record is missing there.
-                if self._header[0] in _KINDS:
+                # Of settings and of an unknown kind the digest saw nothing: it tells whether a record is missing there.
+                if self._header[0] in _KINDS and self._header[0] != SETTINGS:
                     whole = False
                     running = sha256()
                 position = self._resync(position)
                 continue
             after = position + RECORD_HEADER + length
+            if kind == SETTINGS:
+                self.settings = position
             if kind in (COMMIT, SPILL):
                 digest = running.digest()
                 running = sha256()

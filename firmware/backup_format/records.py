@@ -15,6 +15,7 @@ ENTRY = const(0x45)  # "E": a state entry
 TOMBSTONE = const(0x54)  # "T": a deleted key
 COMMIT = const(0x43)  # "C": ends a transaction; everything before it in this arena is a snapshot
 SPILL = const(0x53)  # "S": ends a transaction that is no snapshot
+SETTINGS = const(0x4F)  # "O": the owner's settings; no part of a snapshot
 BLANK = const(0xFF)  # nothing was written here
 
 RECOVERABLE = const(1)  # flag of an entry: a channel with a channel_setup
@@ -209,3 +210,18 @@ def parse_commit(data):
     if p != len(data) or len(digest) != 32 or trigger >= len(TRIGGERS) or strategy >= len(STRATEGIES):
         raise FormatError("a commit that this program does not understand")
     return Commit(number, time, TRIGGERS[trigger], STRATEGIES[strategy], updates, entries, channels, digest)
+
+
+def settings_body(strategy, updates):
+    """Return the body of a settings record: strategy, one of STRATEGIES; updates: N of periodic, else 0."""
+    return head(0, STRATEGIES.index(strategy)) + head(0, updates)
+
+
+def parse_settings(data):
+    """Return (strategy, updates) from the body of a settings record. Raises FormatError."""
+    strategy, p = _uint(data, 0)
+    updates, p = _uint(data, p)
+    in_range = 0 < updates < 1 << 32 if STRATEGIES[strategy:] == ("periodic",) else not updates
+    if p != len(data) or strategy >= len(STRATEGIES) or not in_range:
+        raise FormatError("settings that this program does not understand")
+    return STRATEGIES[strategy], updates

@@ -10,6 +10,7 @@ MAGIC = b"VLSb"
 FORMAT_VERSION = const(1)
 UNIT_HEADER = const(69)  # bytes, at the start of every erase unit in use
 NODE_ID = const(33)  # bytes of a node id
+NO_NODE = bytes(33)  # the node id of an arena that began before any node was known
 
 
 class UnitHeader:
@@ -60,14 +61,14 @@ def _log2(size):
     return n
 
 
-def parse_unit_header(buf):
+def parse_unit_header(buf, any_version=False):
     """Return the UnitHeader in buf (UNIT_HEADER bytes), or None if these bytes are none (blank, torn, foreign).
 
-    Raises FormatError for a header of a newer format version: such a medium must not be written.
+    Raises FormatError for a header of a newer format version, unless any_version: such a medium must not be written.
     """
     if bytes(buf[0:4]) != MAGIC or crc32(bytes(buf[:65])) != get_u32(buf, 65):
         return None
-    if buf[4] != FORMAT_VERSION:
+    if buf[4] != FORMAT_VERSION and not any_version:
         raise FormatError("journal of format version %d; this program knows version %d" % (buf[4], FORMAT_VERSION))
     return UnitHeader(
         1 << buf[5],

@@ -20,12 +20,12 @@ class Session:
     """Takes requests, merges their entries into the store, asks the engine, and holds the answer.
 
     on_changes(changes): takes what take_changes returns, before the request is over, when a request changes much.
-    node_id: 33 bytes, or None until the store knows it or a key that begins with it was seen. conflicts: entries
-    refused by the merge so far. answer: the Answer to the last request, or None.
+    node_id: 33 bytes, or None until a key that begins with it was seen. conflicts: entries refused by the merge so far.
+    answer: the Answer to the last request, or None.
     """
 
     def __init__(self, store, engine, on_changes):
-        self.node_id = store.node_id
+        self.node_id = None
         self.conflicts = 0
         self.answer = None
         self._store = store
@@ -39,11 +39,24 @@ class Session:
         self._received = 0
         self._total = 0
         self._owed = set()  # keys of carried entries that differ from ours; not kept for an attach
+        self._find_node()
 
     def attach(self):
         """A node attaches: its next request carries its whole state. Drops a half-received request."""
         self._attached = self._attaching = True
         self._decoder = None
+        self._find_node()
+
+    def _find_node(self):
+        """Learn whose state the store holds: nobody's any more if it was emptied meanwhile."""
+        known, self.node_id = self.node_id, None
+        try:
+            for key in self._store.keys():
+                self.node_id = _owner(key)
+                if self.node_id:
+                    return
+        except OSError:
+            self.node_id = known  # a dead medium: the node tells its key when it attaches
 
     def take(self, offset, total, data):
         """Take one chunk (data, at offset of total) of a request; return whether answer now holds the answer to it.
@@ -81,7 +94,6 @@ class Session:
         self._received = 0
         self._total = total
         self._owed = set()
-        self.node_id = self.node_id or self._store.node_id
         if self._attach:
             self._store.forget_known()
         return RequestDecoder(self._merge, self._store.writer)

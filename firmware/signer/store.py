@@ -44,10 +44,8 @@ class PlainStore:
     """A store that keeps everything in RAM and forgets it with the process.
 
     Every store has these methods; get and keys may raise OSError where the state lies on a medium, put and delete may
-    raise that and FormatError for a value that isn't JSON. node_id: whose state it is (33 bytes), if the store knows.
+    raise that and FormatError for a value that isn't JSON.
     """
-
-    node_id = None
 
     def __init__(self):
         self._entries = {}

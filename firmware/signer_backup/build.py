@@ -1,5 +1,6 @@
 """Puts the backup's parts together for a board."""
 
+from .formatting import Formatter
 from .journal import Journal
 from .runtime import BackupRuntime
 from .service import BackupService
@@ -14,4 +15,6 @@ def build_backup(board):
     runtime = BackupRuntime(
         Journal(board.storage), state, parse_strategy(board.strategy()), board.clock, board.log, board.retry_pause
     )
-    return state, runtime.observe, BackupService(runtime, board.name).handlers
+    services = BackupService(runtime, board.name).handlers
+    services.update(Formatter(runtime).handlers)
+    return state, runtime.observe, services

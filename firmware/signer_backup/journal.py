@@ -6,19 +6,23 @@ any number of power cuts; until it has returned, the snapshot before it can.
 
 from backup_format.errors import FormatError
 from backup_format.log import Log, read_headers
-from backup_format.port import const
+from backup_format.port import const, ticks_since
 from backup_format.records import ENTRY, MAX_ENTRY_HEAD, RECORD_HEADER, TOMBSTONE
-from backup_format.units import UNIT_HEADER, parse_unit_header
+from backup_format.units import NO_NODE, UNIT_HEADER
 
-from .blockdev import CheckedDevice, MediumError, NoDevice
+from .blockdev import CheckedDevice, MediumError
+from .checkpoint import copy_record, stored_bytes
+from .content import open_log
 from .foreign import ForeignError, Heads
 from .index import NOWHERE
-from .reopen import is_blank_or_same
+from .reopen import reopen
 from .ring import MediumFullError, Ring
+from .settings import append_settings, find_settings
 from .writer import Writer
 
 _ATTEMPTS = const(3)  # each in other units
-_COMMIT = const(160)  # bytes of a commit's record, at most
+_COMMIT = const(160)  # bytes of a commit's record and of settings, at most
+_HOLD_MS = const(30000)
 _MIN_UNITS = const(4)
 _MIN_PROGRAM = const(128)  # a unit header must fit into one program unit
 
@@ -27,7 +31,9 @@ class Journal:
     """open_device() -> the board's BlockDevice; it may raise OSError, and is asked again after a failure.
 
     device: the CheckedDevice over it, None before the first mount. last: the newest Commit, or None. number: of the
-    newest snapshot ever written here, whole or not. node_id: whose, or None.
+    newest snapshot ever written here, whole or not. node_id: whose, or None. settings: (strategy, updates) that the
+    owner has set, or None. settings_unit: the erase unit with them, or None. hold: reading of ticks_ms, or None; for
+    half a minute from then on nothing is mounted: a format is under way.
     """
 
     def __init__(self, open_device):
@@ -37,6 +43,9 @@ class Journal:
         self.last = None
         self.number = 0
         self.node_id = None
+        self.settings = None
+        self.settings_unit = None
+        self.hold = None
         self._ring = None
         self._writer = None
         self._committed = None  # Log of the arena that holds the newest snapshot
@@ -64,19 +73,8 @@ class Journal:
         return {arena: [unit for _sequence, unit in sorted(units)] for arena, units in found.items()}
 
     def log(self, arena, units):
-        """Return the Log of an arena from its units (as arenas() gives them), empty if they hold something else by now.
-
-        Raises MediumError, FormatError.
-        """
-        log = Log(self.device.read_into, self.device.erase_size, self.device.program_size, arena)
-        buf = bytearray(UNIT_HEADER)
-        for unit in units:
-            self.device.read_into(unit * self.device.erase_size, buf)
-            header = parse_unit_header(buf)
-            if header and header.arena == arena and header.unit == unit:
-                log.program_size = header.program_size
-                log.add(header)
-        return log
+        """Return the Log of an arena from its units, as arenas() gives them. Raises MediumError, FormatError."""
+        return open_log(self.device, arena, units)
 
     def mount(self, state):
         """Find the newest whole snapshot and load its keys into state.
@@ -85,18 +83,16 @@ class Journal:
         Raises MediumError when the medium can't be read, is another one or holds something else than a journal,
         FormatError when it holds one of a newer version. Nothing is written.
         """
-        if self._writer and self._reopen():
+        if self.hold is not None and ticks_since(self.hold) < _HOLD_MS:
+            raise MediumError("the medium is being formatted")
+        self.hold = None
+        if self._writer and reopen(self.device, self._open_device, self._writer, self._ring.sequence):
             return
+        kept = self.settings if self._writer else None  # the owner's, though the medium is another one
         if self._writer:
             self._forget(state)
-        try:
-            self.device = CheckedDevice(self._open_device())
-        except OSError as e:
-            raise MediumError("no medium: %s" % e) from None
-        self._known = False
-        self._ring = Ring(self.device)
-        if self._ring.units < _MIN_UNITS or self.device.program_size < _MIN_PROGRAM:
-            raise MediumError("a medium of %d erase units is too small" % self._ring.units)
+        self.open()
+        self.settings = self.settings_unit = None
         heads = Heads(self.device)
         found = self.arenas(heads.read_into)
         if not found:
@@ -107,6 +103,8 @@ class Journal:
             # A newer snapshot that is damaged stays where it is: it may be all that is left of something.
             self._must_checkpoint = log.arena != self._arena or commit.number != self.number
             if log.program_size != self.device.program_size:
+                self._must_checkpoint = True
+            if log.settings >= end:  # to go on behind the snapshot would make them void
                 self._must_checkpoint = True
             try:
                 state.log = log
@@ -120,30 +118,8 @@ class Journal:
             self._writer.resume(end, commit.digest)
             self._opened = len(log.units)
             self._committed = log
+        self.settings = self.settings or kept
         self._known = True
-
-    def _reopen(self):
-        """Ask the board for its medium again; return whether it is the one that was there, not a blank one.
-
-        Raises MediumError for any other one. It is not read any more then, or the state would be mixed with another.
-        """
-        device = self.device
-        device.failed = True
-        same, why = False, "the medium is being looked for"
-        try:
-            device.device = NoDevice(why)  # gives the old driver's memory back
-            device.replace(self._open_device())
-            same = is_blank_or_same(device, self._writer, self._ring.sequence)
-        except OSError as e:
-            why = e.text if isinstance(e, MediumError) else "no medium: %s" % e
-            raise MediumError(why) from None
-        finally:
-            if not same:
-                device.device = NoDevice(why)
-        if same:
-            self._writer.resume(self._writer.end, self._writer.digest)
-            device.failed = False
-        return same
 
     def _forget(self, state):
         """A blank medium is in the place of the known one: what only that one held is lost until the node sends it."""
@@ -155,6 +131,31 @@ class Journal:
         self._committed = None
         self._opened = 0
 
+    def open(self):
+        """Have the board open its medium, for whatever is on it. Raises MediumError."""
+        self._known = False
+        self.device = None
+        try:
+            self.device = CheckedDevice(self._open_device())
+        except OSError as e:
+            raise MediumError("no medium: %s" % e) from None
+        self._ring = Ring(self.device, self._ring)
+        if self._ring.units < _MIN_UNITS or self.device.program_size < _MIN_PROGRAM:
+            raise MediumError("a medium of %d erase units is too small" % self._ring.units)
+
+    def take_blank(self):
+        """The medium was formatted: go on with it as it is."""
+        self.hold = None
+        self._known = True
+
+    def unmount(self, state):
+        """Know no more of snapshots on the medium, nor of what state holds only there; settings stay."""
+        if state.log is not None:
+            state.clear()
+        self._known = False
+        self.last = self.node_id = self._writer = self._committed = None
+        self.number = 0
+
     def _newest(self, found):
         """Return (Log, Commit, log position behind it) of the newest whole snapshot; (None, None, 0): none."""
         for arena in sorted(found, reverse=True):
@@ -164,6 +165,8 @@ class Journal:
                 self.number = max(self.number, commit.number)
                 if whole:
                     best = (log, commit, end)
+            if self.settings is None:
+                self.settings, self.settings_unit = find_settings(log)
             if best:
                 return best
         return None, None, 0
@@ -188,14 +191,31 @@ class Journal:
             self.node_id = node_id
         if self.node_id != node_id:
             raise MediumError("the medium holds backups of another node: not overwritten")
+        self._write(state, state.changed, commit, None)
+        if commit is not None:
+            self.last = commit
+            self.number = commit.number
+            self._committed = state.log
+
+    def configure(self, state, settings):
+        """Write settings, and nothing that changed in state: when this returns, they stay whatever comes.
+
+        Raises as write; the old ones are in force then, but a start of the board may find the new ones.
+        """
+        if not self.mounted:
+            self.mount(state)
+        self._write(state, {}, None, settings)
+        self.settings = settings
+
+    def _write(self, state, changed, commit, settings):
         for attempt in range(_ATTEMPTS):
             if commit is not None and state.index.lost:
                 raise MediumError("the medium lost %d entries: waiting for the node's full state" % state.index.lost)
             try:
                 if self._fits(state):
-                    self._write_changes(state, commit)
+                    self._write_changes(state, changed, commit, settings)
                 else:
-                    self._write_checkpoint(state, commit)
+                    self._write_checkpoint(state, changed, commit, settings or self.settings)
                 break
             except (MediumFullError, ForeignError):
                 raise
@@ -204,14 +224,12 @@ class Journal:
                 if attempt == _ATTEMPTS - 1:
                     raise
         self.device.failed = False
-        if commit is not None:
-            self.last = commit
-            self.number = commit.number
-            self._committed = state.log
 
     def _fits(self, state):
         """Return whether the changes go into the current arena."""
         if not self._writer or self._must_checkpoint or state.log_damaged:
+            return False
+        if self._writer.log.node_id != (self.node_id or NO_NODE):
             return False
         limit = self._ring.units // (2 if self._committed in (None, state.log) else 4)
         needed = state.changed_bytes + _COMMIT + self.device.program_size
@@ -220,18 +238,26 @@ class Journal:
     def _payload(self):
         return self.device.erase_size - UNIT_HEADER
 
-    def _write_changes(self, state, commit):
+    def _write_changes(self, state, changed, commit, settings):
         writer = self._writer
         writer.begin()
-        self._append_changed(writer, state)
+        unit = append_settings(writer, settings)
+        self._append_changed(writer, changed)
         writer.finish(commit)
-        state.written()
+        self._written(state, changed, unit)
 
-    def _append_changed(self, writer, state):
-        for entry in state.changed.values():
+    def _append_changed(self, writer, changed):
+        for entry in changed.values():
             entry.position = writer.append(*entry.record(self.node_id))
 
-    def _write_checkpoint(self, state, commit):
+    def _written(self, state, changed, settings_unit):
+        """The medium holds changed, and settings if settings_unit says where. Nothing here can fail."""
+        if settings_unit is not None:
+            self.settings_unit = settings_unit
+        if changed:
+            state.written()
+
+    def _write_checkpoint(self, state, changed, commit, settings):
         """Write the whole state into a new arena; the old one stays as it is until this one is complete."""
         self._check_room(state)
         self._arena += 1
@@ -241,17 +267,18 @@ class Journal:
         log = Log(self.device.read_into, self.device.erase_size, self.device.program_size, self._arena)
         writer = Writer(self.device, log, self._open_unit)
         writer.begin()
+        unit = append_settings(writer, settings)
         index = state.index
         for row in index.rows():
             index.set_position(row, NOWHERE, True)
         for row in state.stored_rows():
             try:
-                index.set_position(row, self._copy(writer, state.log, index.position(row)), True)
+                index.set_position(row, copy_record(writer, state.log, index.position(row)), True)
             except FormatError as e:
                 state.lose(row)
                 raise MediumError("the medium lost an entry: %s" % e) from None
-        self._append_changed(writer, state)
-        for entry in state.changed.values():
+        self._append_changed(writer, changed)
+        for entry in changed.values():
             index.set_position(index.find(entry.key), entry.position, True)
         writer.finish(commit)
         # From here on nothing can fail.
@@ -260,40 +287,27 @@ class Journal:
         state.log_damaged = False
         self._writer = writer
         self._must_checkpoint = False
-        state.written()
+        self._written(state, changed, unit)
 
     def _check_room(self, state):
         """Raise MediumFullError if the whole state can't fit: before anything is erased for it in vain."""
-        needed = state.changed_bytes + _COMMIT + self.device.program_size
-        for row in state.stored_rows():
-            position = state.index.position(row)
-            try:
-                length = state.log.header(position)[1]
-            except FormatError:
-                continue  # the copy will tell
-            if length < state.log.end() - position:
-                needed += RECORD_HEADER + length
+        needed = state.changed_bytes + stored_bytes(state) + _COMMIT + self.device.program_size
         room = self._ring.free(self._is_needed) * self._payload()
         if needed > room:
             raise MediumFullError(
                 "the medium is too small: a state of %d bytes, and %d bytes beside the newest snapshot" % (needed, room)
             )
 
-    def _copy(self, writer, log, position):
-        """Copy a record into the writer's arena; return its position there. Raises FormatError if it is damaged."""
-        kind, length, crc = log.header(position)
-        if kind not in (ENTRY, TOMBSTONE) or length > log.end() - position:
-            raise FormatError("no entry at log position %d" % position)
-        return writer.append_from(kind, length, lambda: log.stream(position, kind, length, crc))
-
     def _is_needed(self, unit):
-        """Return whether unit holds a part of the newest snapshot, or of the state since."""
+        """Return whether unit holds the settings, or a part of the newest snapshot or of the state since."""
+        if unit == self.settings_unit:
+            return True
         if self._committed and unit in self._committed.units:
             return True
         return self._writer is not None and unit in self._writer.log.units
 
     def _open_unit(self, log, start, first, buf):
         """Open the next unit of the ring for log; return its byte offset."""
-        offset = self._ring.open(log, start, first, buf, self.node_id, self._is_needed)
+        offset = self._ring.open(log, start, first, buf, self.node_id or NO_NODE, self._is_needed)
         self._opened += 1
         return offset

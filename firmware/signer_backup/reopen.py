@@ -5,8 +5,32 @@ from backup_format.log import read_headers
 from backup_format.port import sha256
 from backup_format.records import COMMIT, SPILL, parse_commit
 
-from .blockdev import MediumError
+from .blockdev import MediumError, NoDevice
 from .foreign import Heads
+
+
+def reopen(device, open_device, writer, sequence):
+    """Ask the board for its medium again after a failure; return whether it is the one that was there, not a blank one.
+
+    device: the CheckedDevice over it; open_device: as a Journal's; writer, sequence: as is_blank_or_same. Raises
+    MediumError for any other one. It is not read any more then, or the state would be mixed with another.
+    """
+    device.failed = True
+    same, why = False, "the medium is being looked for"
+    try:
+        device.device = NoDevice(why)  # gives the old driver's memory back
+        device.replace(open_device())
+        same = is_blank_or_same(device, writer, sequence)
+    except OSError as e:
+        why = e.text if isinstance(e, MediumError) else "no medium: %s" % e
+        raise MediumError(why) from None
+    finally:
+        if not same:
+            device.device = NoDevice(why)
+    if same:
+        writer.resume(writer.end, writer.digest)
+        device.failed = False
+    return same
 
 
 def is_blank_or_same(device, writer, sequence):

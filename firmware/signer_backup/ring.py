@@ -14,15 +14,22 @@ class MediumFullError(MediumError):
 
 
 class Ring:
-    """The erase units of device (a CheckedDevice). units: how many there are. sequence: of the unit opened last."""
+    """The erase units of device (a CheckedDevice). units: how many there are. sequence: of the unit opened last.
 
-    def __init__(self, device):
+    before: the Ring of the same device before a failure, or None: this one goes on behind it.
+    """
+
+    def __init__(self, device, before=None):
         self.units = device.size // device.erase_size
         self._device = device
         self.sequence = 0
         self._at = -1  # where that unit lies
         self._erases = 0  # the most that any unit said at mount
         self._bad = set()
+        if before and before.units == self.units:
+            self._at = before._at
+            self.sequence = before.sequence
+            self._bad = before._bad
 
     def note(self, header):
         """Take notice of a unit's header that was found on the medium."""

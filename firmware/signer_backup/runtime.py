@@ -5,13 +5,14 @@ import json
 from backup_format.errors import FormatError
 from backup_format.records import TOMBSTONE_VERSION, Commit
 
-from .strategy import FIRST, RETRY, Pause, Schedule, Seen
+from .strategy import FIRST, RETRY, Pause, Schedule, Seen, Strategy
 
 
 class BackupRuntime:
     """Observes a signer and keeps its snapshots on a journal.
 
-    journal: Journal; state: State, which may also be the store that the signer's loop works on; strategy: Strategy;
+    journal: Journal; state: State, which may also be the store that the signer's loop works on; strategy: the board's
+    Strategy, by which it goes while the medium holds no other;
     clock(): unix seconds, or None while the clock is unset; log(text); pause: milliseconds before the first retry.
 
     Counts: failures (all since the start), failing (in a row); last_error: text of the last one, None when all is well;
@@ -27,6 +28,7 @@ class BackupRuntime:
         self.last_error = None
         self.unwritten = 0
         self.clock = clock
+        self._strategy = strategy
         self._log = log
         self._node_id = None
         self._seen = Seen()  # what the request that is going on has changed so far
@@ -35,7 +37,7 @@ class BackupRuntime:
         # Requests fail while the card with the state is out: it is looked for soon, and that wears nothing.
         self._mount_pause = Pause(pause, 8 * pause)
         state.spill = self._spill
-        self._guard(self._mount)
+        self._guard(self._try, self._mount_pause, self.mount)
 
     def observe(self, node_id, changes, more=False):
         """Hear of one request: changes lists (key, entry before or None, entry after); an entry has version (u64),
@@ -48,7 +50,7 @@ class BackupRuntime:
     def remount(self):
         """Look for a medium that was missing or has failed, unless that was tried a moment ago. Never raises."""
         if not self.journal.mounted and self._mount_pause.over():
-            self._guard(self._mount)
+            self._guard(self._try, self._mount_pause, self.mount)
 
     def _guard(self, call, *args):
         """Call it; count and log whatever it raises but KeyboardInterrupt (and what is no Exception at all)."""
@@ -63,8 +65,47 @@ class BackupRuntime:
             except Exception:  # noqa: BLE001 - no memory for the words, or no place for them
                 pass
 
-    def _mount(self):
-        self._try(self._mount_pause, self.journal.mount, self.state)
+    def mount(self):
+        """Mount the journal, and go by the strategy that it says. Raises MediumError, FormatError."""
+        self.journal.mount(self.state)
+        self._go_by_settings()
+
+    def _go_by_settings(self):
+        strategy = self._strategy
+        if self.journal.settings:
+            strategy = Strategy(*self.journal.settings)
+        now = self.schedule.strategy
+        if (strategy.name, strategy.updates) != (now.name, now.updates):
+            self.schedule.change(strategy)
+
+    def configure(self, strategy):
+        """Go by strategy (a Strategy) from now on, and keep it on the medium.
+
+        Raises MediumError, FormatError: all is as before then.
+        """
+        self._try(self._pause, self._configure, strategy)
+
+    def _configure(self, strategy):
+        self.journal.configure(self.state, (strategy.name, strategy.updates))
+        self._go_by_settings()
+
+    def unmount(self):
+        """Before the medium is formatted: let go of it, and of the state if it held a part of that."""
+        held = self.state.log is not None
+        self.journal.unmount(self.state)
+        if held:
+            self._taking = {}
+            self.unwritten = 0
+            self.schedule.clear()
+
+    def retry(self):
+        """The medium was seen to: what is pending may be tried again at once."""
+        self._pause.succeeded()
+        self._mount_pause.succeeded()
+        self.schedule.retry()
+        if not self.schedule.pending:
+            self.failing = 0
+            self.last_error = None
 
     def _try(self, pause, call, *args):
         """Call it, and note in pause (a Pause or the Schedule) how it went."""
@@ -88,6 +129,7 @@ class BackupRuntime:
 
     def _observe(self, node_id, changes):
         self._see(node_id, changes)
+        self._go_by_settings()
         node_id = self._node_id
         seen, self._seen = self._seen, Seen()
         if seen.advance:
@@ -97,7 +139,7 @@ class BackupRuntime:
         if trigger:
             self._try(self.schedule, self._snapshot, trigger)
         elif not self.journal.mounted and self._mount_pause.over():
-            self._mount()
+            self._try(self._mount_pause, self.mount)
 
     def _see(self, node_id, changes):
         """Take changes into the state; note what they mean. If one can't be taken, all wait for the next."""
@@ -148,8 +190,11 @@ class BackupRuntime:
 
     def _snapshot(self, trigger):
         if not self.journal.mounted:
-            self.journal.mount(self.state)
-            if trigger == FIRST and self.journal.last:  # there is one, on a medium that could not be read before
+            self.mount()
+            if not self.schedule.pending:  # by the strategy on this medium there is nothing to write for
+                return
+            # There may be a first one, on a medium that could not be read before.
+            if trigger not in self.schedule.pending or trigger == FIRST and self.journal.last:
                 trigger = RETRY
         strategy = self.schedule.strategy
         commit = Commit(

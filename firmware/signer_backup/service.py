@@ -1,10 +1,25 @@
-"""What the board answers to a host that asks for its backups: list, open, read, status (LINK.md, "Backup services")."""
+"""What the board answers to a host that asks for its backups (LINK.md, "Backup services")."""
 
 import json
 from binascii import hexlify
 
-from backup_format.frames import E_MALFORMED, E_ORDER, E_SERVICE, LIST, MAX_TO_HOST, OPEN, READ, STATUS, ServiceError
+from backup_format.errors import FormatError
+from backup_format.frames import (
+    CONFIGURE,
+    E_MALFORMED,
+    E_MEDIUM,
+    E_ORDER,
+    E_SERVICE,
+    LIST,
+    MAX_TO_HOST,
+    OPEN,
+    READ,
+    STATUS,
+    ServiceError,
+)
 from backup_format.layout import get_u16, get_u32
+
+from .strategy import parse_strategy
 
 NO_SNAPSHOT = E_SERVICE
 NO_SUCH_SNAPSHOT = E_SERVICE + 1
@@ -20,7 +35,13 @@ class BackupService:
         self._journal = runtime.journal
         self._board = board
         self._listing = None
-        self.handlers = {LIST: self.list, OPEN: self.open, READ: self.read, STATUS: self.status}
+        self.handlers = {
+            LIST: self.list,
+            OPEN: self.open,
+            READ: self.read,
+            STATUS: self.status,
+            CONFIGURE: self.configure,
+        }
 
     def _medium(self):
         """Return the CheckedDevice. Raises ServiceError while the medium can't be read."""
@@ -108,6 +129,18 @@ class BackupService:
         self._medium().read_into(offset, data)
         return data
 
+    def configure(self, payload):
+        """Payload: a strategy as parse_strategy takes it. Answer: as status, once the medium keeps it."""
+        try:
+            strategy = parse_strategy(str(payload, "utf-8"))
+        except ValueError as e:  # UnicodeError too
+            raise ServiceError(E_MALFORMED, str(e)) from None
+        try:
+            self._runtime.configure(strategy)
+        except (OSError, FormatError) as e:
+            raise ServiceError(E_MEDIUM, "the settings could not be written: %s" % e) from None
+        return self.status(b"")
+
     def status(self, _payload):
         """Answer: JSON of the board, its storage and its backups."""
         runtime, journal = self._runtime, self._journal
@@ -120,6 +153,7 @@ class BackupService:
                 "board": self._board,
                 "strategy": strategy.name,
                 "updates": strategy.updates,
+                "strategy_from": "medium" if journal.settings else "board",
                 "size": device.size if device else None,
                 "programmed_bytes": device.programmed_bytes if device else 0,
                 "erases": device.erases if device else 0,

@@ -34,6 +34,7 @@ class State:
     """
 
     def __init__(self, salt, budget=24 * 1024):
+        self._salt = salt
         self.index = Index(salt)
         self.log = None
         self.log_damaged = False
@@ -108,11 +109,6 @@ class State:
         for row in self.index.rows():
             self.index.set_flags(row, self.index.flags(row) & ~KNOWN)
 
-    @property
-    def node_id(self):
-        """Whose state this is (33 bytes), as far as the medium says; else None."""
-        return self.log.node_id if self.log else None
-
     # -- for the journal and the runtime ---------------------------------------------------------------------------
 
     def stored_rows(self):
@@ -186,6 +182,15 @@ class State:
             self.index.set_position(row, NOWHERE)
             if self.index.digest(row) not in changed:
                 self.index.set_flags(row, self.index.flags(row) & PEER)
+
+    def clear(self):
+        """Forget everything. The next get raises, so that the node attaches anew."""
+        self.index = Index(self._salt)
+        self.log = None
+        self.log_damaged = False
+        self.changed = {}
+        self.changed_bytes = 0
+        self._alarm = "the medium is formatted, and what the board held is gone: attach again"
 
     def mark_peer(self, channel_key):
         """Note that the channel's peer has a recoverable channel."""

@@ -132,6 +132,23 @@ class Schedule:
         self.pending = []
         self._pause.succeeded()
 
+    def change(self, strategy):
+        """Go by another strategy: the count goes on; what the new one would not write for is not pending any more."""
+        self.strategy = strategy
+        if strategy.name == NEVER:
+            self.pending = []
+        elif strategy.name != PERIODIC and PERIODIC_DUE in self.pending:
+            self.pending.remove(PERIODIC_DUE)
+
+    def clear(self):
+        """The state is gone, and with it what was pending: begin as at a start."""
+        self.count = None
+        self.pending = []
+
+    def retry(self):
+        """The medium was seen to: what is pending may be tried again at once."""
+        self._pause.succeeded()
+
     def failed(self):
         """The write by the last trigger failed: it is tried again after the pause."""
         self._pause.failed()

@@ -4,7 +4,7 @@ from binascii import crc32
 
 from backup_format.errors import FormatError
 from backup_format.port import const, sha256
-from backup_format.records import COMMIT, RECORD_HEADER, SPILL, pack_record_header, record_crc
+from backup_format.records import COMMIT, RECORD_HEADER, SETTINGS, SPILL, pack_record_header, record_crc
 from backup_format.units import UNIT_HEADER
 
 from .blockdev import MediumError
@@ -72,11 +72,12 @@ class Writer:
             crc = crc32(piece, crc)
         pack_record_header(self._header, kind, length, crc)
         self._remaining = RECORD_HEADER + length
-        if kind != COMMIT:  # finish has fed the digest with a commit's fields already
+        covered = kind not in (COMMIT, SETTINGS)  # finish has fed the digest with a commit's fields already
+        if covered:
             self._running.update(bytes(self._header[:4]))
         self._put(self._header)
         for piece in pieces():
-            if kind != COMMIT:
+            if covered:
                 self._running.update(piece)
             self._put(piece)
         return position

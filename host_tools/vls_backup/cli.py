@@ -16,6 +16,8 @@ COMMANDS = {
     "inspect-backup": ("inspect", "Check a backup file and list the channels that it can recover."),
     "convert-backup": ("convert", "Make Core Lightning's recoverchannel input of a backup."),
     "status": ("status", "Tell how a board's backups are doing."),
+    "configure": ("configure", "Set by which strategy a board takes snapshots."),
+    "format": ("format", "Erase a board's backup medium, so that backups can begin on it."),
     "devices": ("devices", "List the serial ports that a board may be at."),
     "push": ("push", "Put a backup file onto a board that serves as a vault."),
     "follow": ("follow", "Give a board each new state of a backup file that a signer elsewhere keeps."),

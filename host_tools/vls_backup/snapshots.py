@@ -76,7 +76,7 @@ def list_snapshots(link: Link) -> list[Listed]:
     found: list[Listed] = []
     more = True
     while more:
-        page = _ask(link, frames.LIST, b"\x01" if found else b"\x00", _Page)
+        page = ask(link, frames.LIST, b"\x01" if found else b"\x00", _Page)
         found += page.snapshots
         more = page.more
     return found
@@ -84,7 +84,7 @@ def list_snapshots(link: Link) -> list[Listed]:
 
 def status(link: Link) -> dict[str, Any]:
     """Return what the board says of its storage and its backups. Raises BoardError."""
-    return _ask(link, frames.STATUS, b"", dict[str, Any])
+    return ask(link, frames.STATUS, b"", dict[str, Any])
 
 
 def read_snapshot(link: Link, number: int, progress: Callable[[int, int], None]) -> Snapshot:
@@ -93,7 +93,7 @@ def read_snapshot(link: Link, number: int, progress: Callable[[int, int], None])
     progress(done, total) is told the bytes. Raises NoSnapshotError, BoardError, BackupError for a damaged one.
     """
     try:
-        place = _ask(link, frames.OPEN, number.to_bytes(4, "big"), Place)
+        place = ask(link, frames.OPEN, number.to_bytes(4, "big"), Place)
     except LinkError as error:
         if error.code == _NO_SNAPSHOT and (found := list_snapshots(link)):
             raise BackupError(
@@ -118,7 +118,7 @@ def read_snapshot(link: Link, number: int, progress: Callable[[int, int], None])
         raise BackupError(f"Snapshot {place.number} is damaged: {error}. {_ADVICE}") from error
 
 
-def _ask(link: Link, kind: int, payload: bytes, answer: type[_Answer]) -> _Answer:
+def ask(link: Link, kind: int, payload: bytes, answer: type[_Answer]) -> _Answer:
     """Return what the board's backup service answers. Raises BoardError."""
     try:
         return msgspec.json.decode(link.exchange(kind, payload), type=answer)

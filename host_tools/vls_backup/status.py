@@ -26,8 +26,14 @@ def command(port: str, as_json: bool) -> None:
     emit("".join(f"{name + ':':<16}{printable(text)}\n" for name, text in _rows(says)))
 
 
-def _rows(says: dict[str, Any]) -> list[tuple[str, str]]:
+def strategy_words(says: dict[str, Any]) -> str:
+    """Return the strategy of a board's status in words, and where the board has it from."""
     strategy = f"periodic:{says['updates']}" if says["updates"] else says["strategy"]
+    source = {"medium": "set by configure", "board": "the board's default"}.get(says.get("strategy_from", ""), "")
+    return f"{strategy} ({source})" if source else str(strategy)
+
+
+def _rows(says: dict[str, Any]) -> list[tuple[str, str]]:
     newest = "none yet"
     if says["snapshot"] is not None:
         newest = f"number {says['snapshot']}, {when(says['time'])} (trigger {says['trigger']})"
@@ -36,7 +42,7 @@ def _rows(says: dict[str, Any]) -> list[tuple[str, str]]:
         ("board", f"{says['board']}, firmware {says['firmware']}"),
         ("node", says["node_id"] or "none yet"),
         ("storage", storage),
-        ("strategy", strategy),
+        ("strategy", strategy_words(says)),
         ("snapshots", f"{says['snapshots']} whole"),
         ("newest", newest),
         ("channels", f"{says['channels']} recoverable"),

@@ -23,7 +23,17 @@ from vls_backup.errors import BoardError
 from vls_backup.link import Link, LinkTimeout
 
 _CHECK = "import signer.loop"  # ours; another firmware's main must not be started
-_SERVE = "import main\nmain.main()"
+_SERVE = """\
+try:
+    from micropython import kbd_intr
+    kbd_intr(-1)
+except ImportError:
+    pass
+print("serving")
+import main
+main.main()
+"""
+_SERVING = b"serving\r\n"  # from here on 0x03 in a frame is no Ctrl-C
 _STOP = b"\x03"  # outside a frame it ends the loop (LINK.md)
 _PROMPTS = (b"raw REPL", b">>> ", b"... ", b"=== ")  # the last two inside a block, and in paste mode
 _WRITE_SECONDS = 5  # a board that takes nothing for so long is gone
@@ -136,6 +146,7 @@ def _start(port: str) -> SerialTransport:
             transport.enter_raw_repl(timeout_overall=5)
             transport.exec(_CHECK)
             transport.exec_raw_no_follow(_SERVE)
+            transport.read_until(1, _SERVING)
             return transport
         except TransportExecError as error:
             _close(transport)

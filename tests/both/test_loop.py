@@ -41,8 +41,9 @@ def test_entries_are_merged_and_the_hook_is_told():
 
 def test_the_node_id_is_found():
     store = PlainStore()
+    store.put("nodes/zz" + "11" * 32, 0, b"", b"{}")
+    store.put(NODE, 0, b"", b"{}")
     rig = follower(store)
-    store.node_id = NODE_ID  # a medium that was read late
     rig.request(b"")
     assert rig.hooked == [(NODE_ID, [])]
     rig = follower()

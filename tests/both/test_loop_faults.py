@@ -199,7 +199,7 @@ def test_a_hook_that_fails_hurts_nothing():
 
 def test_a_store_that_cannot_be_read():
     store = FaultyStore()
-    store.node_id = NODE_ID
+    store.put(NODE, 1, b"", b"1")
     store.bad.add("a")
     rig = follower(store)
     code, text = rig.request(entry("a", 1, b"1") + entry("b", 1, b"1"))
@@ -219,6 +219,16 @@ def test_changes_that_cannot_be_read_are_told_later():
     rig.loop._session._engine.called = lambda request, s: b""
     rig.request(entry("b", 2, b"2"))
     assert brief(rig.hooked[1][1]) == [("a", None, 1), ("b", None, 2)]
+
+
+def test_a_store_that_is_dead_at_the_start():
+    class Dead(FaultyStore):
+        def keys(self):
+            raise OSError(5)
+
+    rig = follower(Dead())
+    rig.request(entry(NODE, 1, b"1"))
+    assert rig.hooked[0][0] == NODE_ID
 
 
 def test_values_are_read_only_where_needed():

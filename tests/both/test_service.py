@@ -3,7 +3,7 @@
 import json
 
 from backup_format.errors import FormatError
-from backup_format.frames import E_MALFORMED, E_ORDER, LIST, MAX_TO_HOST, OPEN, READ, STATUS, ServiceError
+from backup_format.frames import CONFIGURE, E_MALFORMED, E_ORDER, LIST, MAX_TO_HOST, OPEN, READ, STATUS, ServiceError
 from backup_format.log import Log
 from backup_format.units import parse_unit_header
 from faulty_flash import RamFlash, dead
@@ -56,7 +56,7 @@ class Host:
 
 
 def test_kinds():
-    assert sorted(Host(RamFlash()).handlers) == sorted([LIST, OPEN, READ, STATUS])
+    assert sorted(Host(RamFlash()).handlers) == sorted([LIST, OPEN, READ, STATUS, CONFIGURE])
 
 
 def test_an_empty_medium():
@@ -231,6 +231,7 @@ def test_status():
         "board": "test board",
         "strategy": "periodic",
         "updates": 3,
+        "strategy_from": "board",
         "size": 65536,
         "programmed_bytes": device.programmed_bytes,
         "erases": device.erases,

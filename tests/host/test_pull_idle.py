@@ -12,6 +12,7 @@ import pytest
 import serial
 from board_rig import fill, pull, vault
 
+from vls_backup.transport import open_board
 from vls_backup_sim.bridge import SimulatedBoard
 from vls_backup_sim.settings import board_settings
 
@@ -85,6 +86,14 @@ def test_whatever_was_left_at_the_prompt(idle: SimulatedBoard, flash: Path, type
         assert port.read_until(typed[:3])
     done = pull(idle)
     assert (done.returncode, done.stdout) == (0, flash.with_suffix(".json").read_text()), done.stderr
+    assert at_prompt(idle)
+
+
+def test_a_ctrl_c_byte_in_the_first_frame(idle: SimulatedBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The board hears the first HELLO while it still starts: a 0x03 in its number or its CRC must not stop that."""
+    monkeypatch.setattr("vls_backup.link.os.urandom", lambda n: bytes((3, 2)))
+    with open_board(str(idle.port)) as (_link, hello):
+        assert hello["board"] == "sim"
     assert at_prompt(idle)
 
 
