@@ -9,8 +9,7 @@ from base64 import b64decode
 from backup_format.errors import FormatError
 from backup_format.units import UNIT_HEADER, parse_unit_header
 from vls_backup.errors import FieldError
-from vls_backup.pull import _backup_file
-from vls_backup.snapshots import _decode, _Place
+from vls_backup.snapshots import Place, decode_units, to_backup_file
 
 _WHOLE = re.compile(
     rb"-----BEGIN VLS BACKUP-----\s+Snapshot: (\d{1,10})\s+Log-End: (\d{1,10})\s+"
@@ -37,8 +36,8 @@ def backup_file(text: bytes) -> bytes:
         if header is None:
             raise FormatError("it begins with no erase unit")
         size = header.erase_size
-        place = _Place(int(number), header.arena, int(end), size, header.program_size, [])
-        return _backup_file(_decode([data[at : at + size] for at in range(0, len(data), size)], place))
+        place = Place(int(number), header.arena, int(end), size, header.program_size, [])
+        return to_backup_file(decode_units([data[at : at + size] for at in range(0, len(data), size)], place))
     except FormatError as error:
         raise FieldError("", f"holds a damaged snapshot: {error}") from error
 

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from vls_backup.errors import OutputError
 
 
-def write_atomic(path: str, data: bytes, inputs: Iterable[str] = ()) -> None:
-    """Put data (bytes) at path with mode 0600: temporary file beside it, fsync, rename, fsync of the folder.
+def write_atomic(path: str, parts: Iterable[bytes], inputs: Iterable[str] = ()) -> None:
+    """Put parts, one after the other, at path with mode 0600.
 
+    That is: into a temporary file beside it, fsync, rename, fsync of the folder.
     A link at path is replaced, not followed. Raise OutputError, with the old content untouched and no temporary file
     left, when the folder is missing, path is no regular file, path is one of inputs (also through a link), or any
     step fails.
@@ -21,7 +22,7 @@ def write_atomic(path: str, data: bytes, inputs: Iterable[str] = ()) -> None:
         handle, temporary = tempfile.mkstemp(prefix=".vls-backup-", dir=folder)  # mode 0600
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                file.writelines(parts)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)

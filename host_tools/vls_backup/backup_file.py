@@ -10,7 +10,10 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, NamedTuple, cast
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedReader, BytesIO
+from typing import Annotated, Any, BinaryIO, Generic, TypeVar, cast
 
 import msgspec
 
@@ -23,34 +26,39 @@ TOMBSTONE_VERSION = U64_MAX
 """An entry with this version says that its key was deleted."""
 
 
-class Entry(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
-    """One entry of the state: its version (u64), its value as JSON text, and its signature (bytes, often none)."""
+Value = TypeVar("Value")
+
+
+class Entry(msgspec.Struct, Generic[Value], array_like=True, forbid_unknown_fields=True, gc=False):
+    """One entry of the state: its version (u64), its value, and its signature (bytes, often none)."""
 
     version: Annotated[int, msgspec.Meta(ge=0)]
-    value: msgspec.Raw
+    value: Value
     signature: list[Annotated[int, msgspec.Meta(ge=0, le=255)]] = []
 
 
-class Backup(NamedTuple):
-    """A checked backup file. `name` is how to speak of the file; `strategy` is its JSON value."""
+@dataclass(frozen=True)
+class Head:
+    """What a backup file says before its entries. `name` is how to speak of the file; `strategy` is its JSON value."""
 
     name: str
     version: int
     created_at: str
     node_id: bytes
     strategy: object
-    values: Mapping[str, Entry]
-
-    def live(self, prefix: str) -> Iterator[tuple[str, msgspec.Raw]]:
-        """Yield (key, value) of each key with this prefix that is not deleted, in bytewise order of the keys."""
-        for key in sorted(key for key in self.values if key.startswith(prefix)):  # code points sort as UTF-8 does
-            entry = self.values[key]
-            if entry.version != TOMBSTONE_VERSION:
-                yield key, entry.value
 
 
-class _Key(str):
+@dataclass(frozen=True)
+class Backup(Head):
+    """A checked backup file. The values of its entries are JSON text."""
+
+    values: Mapping[str, Entry[msgspec.Raw]]
+
+
+class Key(str):
     """A name inside `state`. Each passes through the decoder's hook, which notes it: a plain dict hides duplicates."""
+
+    __slots__ = ()
 
 
 class _Field:
@@ -65,7 +73,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     created_at: _Field
     node_id: _Field
     strategy: _Field
-    state: dict[_Key, dict[_Key, Entry]]
+    state: dict[Key, dict[Key, Entry[msgspec.Raw]]]
 
 
 _PLAIN_FIELDS = len(_File.__struct_fields__) - 1
@@ -73,34 +81,52 @@ _PLAIN_FIELDS = len(_File.__struct_fields__) - 1
 
 def read_backup(path: str) -> Backup:
     """Read and check the backup file at path ("-" = standard input). Raise BackupError."""
+    with open_backup(path) as (file, name):
+        return whole_backup(file.read(), name)
+
+
+@contextmanager
+def open_backup(path: str) -> Iterator[tuple[BufferedReader, str]]:
+    """Yield the file at path ("-" = standard input), which can seek, and how to speak of it.
+
+    What goes wrong inside, an OSError or a FieldError, is raised as a BackupError that names the file.
+    """
     name = "standard input" if path == "-" else path
     try:
         if path != "-":
             with open(path, "rb") as file:
-                data = file.read()
+                yield _seekable(file), name
         elif sys.stdin is None:
             raise BackupError("standard input is closed: name the file with --path")
         else:
-            data = sys.stdin.buffer.read()
+            yield _seekable(sys.stdin.buffer), name
     except OSError as error:
         raise BackupError(f"{name}: cannot be read: {error.strerror or error}") from error
-    try:
-        if re.search(rb"^-----BEGIN VLS BACKUP-----\s*$", data, re.MULTILINE):  # no line of JSON
-            from vls_backup.armour import backup_file  # it imports this module
-
-            data = backup_file(data)
-        return _parse(data, name)
     except FieldError as error:
         raise BackupError(f"{name}: {error}") from error
 
 
-def _parse(data: bytes, name: str) -> Backup:
+def _seekable(file: BinaryIO) -> BufferedReader:
+    return cast(BufferedReader, file if file.seekable() else BytesIO(file.read()))
+
+
+def whole_backup(data: bytes, name: str) -> Backup:
+    """Check the file that data is: JSON in any layout, or a board's armoured text. Raise FieldError."""
+    if re.search(rb"^-----BEGIN VLS BACKUP-----\s*$", data, re.MULTILINE):  # no line of JSON
+        from vls_backup.armour import backup_file  # it imports this module
+
+        data = backup_file(data)
+    return parse_backup(data, name)
+
+
+def parse_backup(data: bytes, name: str) -> Backup:
+    """Check the JSON that data is. Raise FieldError."""
     keys: list[str] = []
     fields: list[_Field] = []
 
     def note(kind: type, value: Any) -> Any:
         made = kind(value)
-        (keys if kind is _Key else fields).append(made)
+        (keys if kind is Key else fields).append(made)
         return made
 
     if not data:
@@ -120,7 +146,7 @@ def _parse(data: bytes, name: str) -> Backup:
     _check_version(file.version.value)
     if list(file.state) != ["values"]:
         raise FieldError("state", "must hold one field, values")
-    values = cast(Mapping[str, Entry], file.state[_Key("values")])
+    values = cast(Mapping[str, Entry[msgspec.Raw]], file.state[Key("values")])
     if len(fields) != _PLAIN_FIELDS or len(keys) != 1 + len(values):
         raise FieldError("", f"the name {_first_duplicate(data, keys)} stands twice: the file was damaged or edited")
     for key, entry in values.items():
@@ -161,7 +187,7 @@ def _explain(data: bytes, error: msgspec.ValidationError) -> FieldError:
         return FieldError("", f"is not a backup: {plain(error)}")
     for key, raw in state.get("values", {}).items():
         try:
-            msgspec.json.decode(raw, type=Entry)
+            msgspec.json.decode(raw, type=Entry[msgspec.Raw])
         except msgspec.MsgspecError as entry_error:
             return FieldError(
                 "", f"{key}: must be [version, value] or [version, value, signature], but {plain(entry_error)}"
@@ -185,7 +211,7 @@ def _first_duplicate(data: bytes, keys: list[str]) -> str:
         top.append(value)
         return kind(value)
 
-    msgspec.json.decode(data, type=dict[_Key, msgspec.Raw], dec_hook=note)
+    msgspec.json.decode(data, type=dict[Key, msgspec.Raw], dec_hook=note)
     for names in (top, keys):
         name, times = Counter(names).most_common(1)[0]
         if times > 1:

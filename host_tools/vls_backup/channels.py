@@ -11,11 +11,12 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from vls_backup.addresses import encode_wireaddr
-from vls_backup.backup_file import U64_MAX, Backup, plain
+from vls_backup.backup_file import U64_MAX, Head, plain
+from vls_backup.backup_stream import scan_backup
 from vls_backup.errors import FieldError
 from vls_backup.fields import bytes_from_hex, is_point, point_from_hex
 from vls_backup.scb import MAX_DBID
-from vls_backup.shachain import Secrets, is_complete, known_secrets
+from vls_backup.shachain import Secrets, indexes_of, is_complete, known_secrets
 
 CHANNEL_PREFIX = "channels/"
 PEER_PREFIX = "peers/"
@@ -152,32 +153,64 @@ _stub_decoder = msgspec.json.Decoder(_Stub)
 _peer_decoder = msgspec.json.Decoder(_PeerEntry)
 
 
-def recoverable_channels(backup: Backup) -> Iterator[Channel | Fault]:
-    """Yield a Fault for each damaged peer entry, then a Channel or a Fault for each channel, by key bytewise."""
-    peers: dict[bytes, PeerAddress | Fault] = {}
-    for key, value in backup.live(PEER_PREFIX):
+def read_channels(path: str) -> tuple[Head, Iterator[Channel | Fault]]:
+    """Check the backup file at path ("-" = standard input) to its end, and return what it holds. Raise BackupError.
+
+    The iterator gives a Fault for each damaged peer entry, then a Channel or a Fault for each channel, by key bytewise.
+    """
+    return scan_backup(path, CHANNEL_PREFIX, _ChannelEntry, _collect)
+
+
+def _collect(
+    head: Head, values: Iterator[tuple[str, _ChannelEntry | msgspec.Raw]]
+) -> tuple[Head, Iterator[Channel | Fault]]:
+    channels: dict[str, Channel | Fault] = {}
+    peers: dict[str, bytes] = {}
+    for key, value in values:
+        if key.startswith(CHANNEL_PREFIX):
+            try:
+                channel = _channel(key, value, head.node_id)
+            except FieldError as error:
+                channels[key] = Fault(key, str(error))
+            else:
+                if channel is not None:
+                    channels[key] = channel
+        elif key.startswith(PEER_PREFIX) and isinstance(value, msgspec.Raw):
+            peers[key] = bytes(value)
+    return head, _with_addresses(channels, peers)
+
+
+def _with_addresses(channels: dict[str, Channel | Fault], peers: dict[str, bytes]) -> Iterator[Channel | Fault]:
+    """Yield what read_channels promises. Takes each channel out of channels: they are large."""
+    addresses: dict[bytes, PeerAddress | Fault] = {}
+    for key in sorted(peers):
         peer_id = b""
         try:
             peer_id = point_from_hex("key", key.removeprefix(PEER_PREFIX))
-            peers[peer_id] = _peer_address(key, value)
+            addresses[peer_id] = _peer_address(key, peers[key])
         except FieldError as error:
-            peers[peer_id] = fault = Fault(key, str(error))
+            addresses[peer_id] = fault = Fault(key, str(error))
             yield fault
     dbids: set[int] = set()
-    for key, value in backup.live(CHANNEL_PREFIX):
-        try:
-            channel = _channel(key, value, backup.node_id, peers)
-        except FieldError as error:
-            yield Fault(key, str(error))
-            continue
-        if channel is not None:
-            if channel.dbid in dbids:
-                channel.warnings.append("dbid_not_unique")
-            dbids.add(channel.dbid)
-            yield channel
+    for key in sorted(channels):  # code points sort as UTF-8 does
+        found = channels.pop(key)
+        if isinstance(found, Channel):
+            found = _with_address(found, addresses.get(found.peer_id))
+        if isinstance(found, Channel):
+            if found.dbid in dbids:
+                found.warnings.append("dbid_not_unique")
+            dbids.add(found.dbid)
+        yield found
 
 
-def _peer_address(key: str, value: msgspec.Raw) -> PeerAddress | Fault:
+def _with_address(channel: Channel, address: PeerAddress | Fault | None) -> Channel | Fault:
+    if isinstance(address, Fault):
+        return Fault(channel.key, f"its peer's entry is damaged: {address}")
+    address = address if address and address.text else None
+    return channel._replace(address=address, warnings=_warnings(address, channel.secrets, channel.closed))
+
+
+def _peer_address(key: str, value: bytes) -> PeerAddress | Fault:
     try:
         entry = _peer_decoder.decode(value)
     except msgspec.MsgspecError as error:
@@ -190,34 +223,24 @@ def _peer_address(key: str, value: msgspec.Raw) -> PeerAddress | Fault:
         return PeerAddress(entry.addr, None, f"{entry.addr}: {error}", entry.direction)
 
 
-def _channel(key: str, value: msgspec.Raw, own_id: bytes, peers: dict[bytes, PeerAddress | Fault]) -> Channel | None:
-    """Return the channel, or None for a stub. Raise FieldError."""
-    try:
-        entry = _channel_decoder.decode(value)
-    except msgspec.MsgspecError as error:
-        if _is_stub(value):
-            return None
-        raise FieldError("", plain(error)) from error
-    setup = entry.channel_setup
-    if setup is None:
+def _channel(key: str, value: _ChannelEntry | msgspec.Raw, own_id: bytes) -> Channel | None:
+    """Return the channel, still without an address and warnings, or None for a stub. Raise FieldError."""
+    entry = _decode(value) if isinstance(value, msgspec.Raw) else value
+    if entry is None or entry.channel_setup is None:
         return None
+    setup = entry.channel_setup
     peer_id, dbid = _parse_key(key, own_id)
-    address = peers.get(peer_id)
-    if isinstance(address, Fault):
-        raise FieldError("", f"its peer's entry is damaged: {address}")
     if setup.channel_value_sat > U64_MAX:
         raise FieldError("channel_setup.channel_value_sat", "is more than 2^64-1")
     if setup.commitment_type not in CHANNEL_TYPES:
         raise FieldError("channel_setup.commitment_type", f"{setup.commitment_type!r} is not supported")
     state = entry.enforcement_state or _Enforcement()
     stored = state.counterparty_secrets
-    secrets = known_secrets(stored.old_secrets) if stored else None
-    address = address if address and address.text else None
     return Channel(
         key=key,
         peer_id=peer_id,
         dbid=dbid,
-        address=address,
+        address=None,
         txid=bytes_from_hex("channel_setup.funding_outpoint.txid", setup.funding_outpoint.txid, 32),
         vout=setup.funding_outpoint.vout,
         funding_sats=setup.channel_value_sat,
@@ -226,10 +249,19 @@ def _channel(key: str, value: msgspec.Raw, own_id: bytes, peers: dict[bytes, Pee
         our_delay=setup.holder_selected_contest_delay,
         their_delay=setup.counterparty_selected_contest_delay,
         commitment_type=setup.commitment_type,
-        secrets=secrets,
+        secrets=known_secrets(stored.old_secrets) if stored else None,
         closed=state.channel_closed,
-        warnings=_warnings(address, secrets, state.channel_closed),
+        warnings=[],
     )
+
+
+def _decode(value: msgspec.Raw) -> _ChannelEntry | None:
+    try:
+        return _channel_decoder.decode(value)
+    except msgspec.MsgspecError as error:
+        if _is_stub(value):
+            return None
+        raise FieldError("", plain(error)) from error
 
 
 def _is_stub(value: msgspec.Raw) -> bool:
@@ -268,7 +300,7 @@ def _warnings(address: PeerAddress | None, secrets: Secrets | None, closed: bool
         warnings.append("peer_addr_inbound")
     if secrets is None:
         warnings.append("shachain_tlv_missing")
-    elif not is_complete(secrets):
+    elif not is_complete(indexes_of(secrets)):
         warnings.append("shachain_incomplete")
     if closed:
         warnings.append("channel_closed")

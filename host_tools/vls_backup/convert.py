@@ -1,13 +1,14 @@
 """`convert-backup`: a backup file to the input of Core Lightning's `recoverchannel`."""
 
 import shlex
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import click
 
 from vls_backup.atomic import write_atomic
-from vls_backup.backup_file import Backup, read_backup
-from vls_backup.channels import CHANNEL_TYPES, WARNINGS, Channel, Fault, recoverable_channels
+from vls_backup.backup_file import Head
+from vls_backup.channels import CHANNEL_TYPES, WARNINGS, Channel, Fault, read_channels
 from vls_backup.console import age, emit, printable, say
 from vls_backup.errors import BackupError, IncompleteError
 from vls_backup.scb import MIN_INDEX, Scb, channel_id_v1, decode_scb, encode_scb
@@ -39,7 +40,7 @@ def to_scb(channel: Channel) -> Scb:
         funding_sats=channel.funding_sats,
         channel_type=CHANNEL_TYPES[channel.commitment_type],
         min_index=MIN_INDEX,
-        secrets=channel.secrets or (),
+        secrets=channel.secrets or b"",
         basepoints=(
             points.revocation_basepoint,
             points.payment_point,
@@ -64,10 +65,10 @@ def scb_hex(channel: Channel) -> str:
     return data.hex()
 
 
-def convert(backup: Backup) -> Conversion:
+def convert(found: Iterable[Channel | Fault]) -> Conversion:
     """Convert every complete channel, and note every other one."""
     result = Conversion([], [], [], [])
-    for item in recoverable_channels(backup):
+    for item in found:
         if isinstance(item, Fault):
             result.faulty.append(item)
             continue
@@ -81,12 +82,17 @@ def convert(backup: Backup) -> Conversion:
     return result
 
 
-def recoverchannel_json(scbs: list[str]) -> str:
-    """Return {"scb": [...]} as glcli prints it: 2 spaces, a final newline. Hex needs no escaping."""
-    return '{\n  "scb": [\n    "' + '",\n    "'.join(scbs) + '"\n  ]\n}\n'
+def recoverchannel_json(scbs: list[str]) -> Iterator[str]:
+    """Yield the parts of {"scb": [...]} as glcli prints it: 2 spaces, a final newline. Hex needs no escaping."""
+    separator = '{\n  "scb": [\n    "'
+    for scb in scbs:
+        yield separator
+        yield scb
+        separator = '",\n    "'
+    yield '"\n  ]\n}\n'
 
 
-def refuse_incomplete(backup: Backup, result: Conversion) -> None:
+def refuse_incomplete(backup: Head, result: Conversion) -> None:
     """Raise BackupError if anything was left out: without --skip-incomplete all channels must be there."""
     hint = "--skip-incomplete converts the others"
     if result.faulty:
@@ -107,7 +113,7 @@ def _say_what_is_missing(result: Conversion) -> None:
         say(f"Skipped {printable(key)}: missing_peer_addr: {WARNINGS['missing_peer_addr']}")
 
 
-def _say_what_next(backup: Backup, result: Conversion, output: str | None) -> None:
+def _say_what_next(backup: Head, result: Conversion, output: str | None) -> None:
     for key, warning in result.warnings:
         say(f"Warning: {key}: {warning}: {WARNINGS[warning]}")
     left_out = len(result.faulty) + len(result.incomplete)
@@ -137,16 +143,16 @@ def command(path: str, form: str, output: str | None, skip_incomplete: bool) -> 
 
     The result goes to standard output; what was left out, warnings and advice go to standard error.
     """
-    backup = read_backup(path)
-    result = convert(backup)
+    backup, found = read_channels(path)
+    result = convert(found)
     if not skip_incomplete:
         refuse_incomplete(backup, result)
     _say_what_is_missing(result)
     if not result.scbs:
         raise IncompleteError(f"{backup.name}: no complete channel: there is nothing that lightningd could recover")
-    text = recoverchannel_json(result.scbs)
+    parts = recoverchannel_json(result.scbs)
     if output is None:
-        emit(text)
+        emit("".join(parts))
     else:
-        write_atomic(output, text.encode(), inputs=[path])
+        write_atomic(output, map(str.encode, parts), inputs=[path])
     _say_what_next(backup, result, output)

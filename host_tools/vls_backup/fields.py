@@ -1,6 +1,6 @@
 """Checks of single fields: hex of a fixed length, points on secp256k1."""
 
-from functools import lru_cache
+from functools import cache
 
 import coincurve
 
@@ -20,7 +20,7 @@ def bytes_from_hex(field: str, text: str, size: int) -> bytes:
     return data
 
 
-@lru_cache(maxsize=4096)
+@cache  # an SCB is checked again
 def is_point(data: bytes) -> bool:
     """Tell whether data is a compressed point on secp256k1 (33 bytes)."""
     if len(data) != 33:

@@ -1,25 +1,27 @@
 """`inspect-backup`: what a backup file holds, as JSON for programs or as text for people."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import click
 
-from vls_backup.backup_file import Backup, read_backup
-from vls_backup.channels import WARNINGS, Channel, Fault, recoverable_channels
+from vls_backup.backup_file import Head
+from vls_backup.channels import WARNINGS, Channel, Fault, read_channels
 from vls_backup.console import age, emit, printable
 from vls_backup.errors import BackupError
 from vls_backup.scb import channel_id_v1
+from vls_backup.shachain import STORED_SIZE
 
 
-def report(backup: Backup) -> dict[str, Any]:
+def report(backup: Head, found: Iterable[Channel | Fault]) -> dict[str, Any]:
     """Return glcli's report object (same fields, order and meaning), with fields of our own after them.
 
     `remote_to_self_delay` is glcli's: the delay (blocks) that the peer imposes on us. What the SCB carries under that
     name is `our_to_self_delay`. Raise BackupError that names the first faulty entry.
     """
     channels = []
-    for item in recoverable_channels(backup):
+    for item in found:
         if isinstance(item, Fault):
             raise BackupError(
                 f"{backup.name}: {item}. convert-backup --skip-incomplete leaves it out and converts the others"
@@ -56,7 +58,7 @@ def _channel_report(channel: Channel) -> dict[str, Any]:
         "channel_id": channel_id_v1(channel.txid, channel.vout).hex(),
         "funding_txid_explorer": channel.txid[::-1].hex(),
         "peer_addr_direction": channel.address.direction if channel.address else None,
-        "revocation_secrets": len(channel.secrets or ()),
+        "revocation_secrets": len(channel.secrets or b"") // STORED_SIZE,
         "channel_closed": channel.closed,
     }
 
@@ -124,5 +126,5 @@ def _next_step(found: dict[str, Any], file: str) -> str:
 )
 def command(path: str, form: str) -> None:
     """Check a backup file and list the channels that it can recover."""
-    found = report(read_backup(path))
+    found = report(*read_channels(path))
     emit(json.dumps(found, indent=2) + "\n" if form == "json" else as_text(found, path))

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
 
 import click
 import msgspec
 
 from vls_backup.atomic import check_output, write_atomic
-from vls_backup.backup_file import format_backup
 from vls_backup.console import age, emit, printable, say, when
 from vls_backup.errors import NoSnapshotError
 from vls_backup.link import Link
 from vls_backup.progress import progress_bar
-from vls_backup.snapshots import Listed, Snapshot, list_snapshots, read_snapshot, status
+from vls_backup.snapshots import Listed, Snapshot, list_snapshots, read_snapshot, status, to_backup_file
 from vls_backup.transport import open_board
 
 _EXAMPLES = """\b
@@ -61,11 +59,11 @@ def command(port: str, output: str | None, generation: int | None, listing: bool
         _say_what(snapshot)
         if generation is None:
             _say_what_is_missing(link, snapshot)
-    data = _backup_file(snapshot)
+    data = to_backup_file(snapshot)
     if output is None:
         emit(data.decode())
     else:
-        write_atomic(output, data)
+        write_atomic(output, [data])
         say(f"Written to {output}. Next: vls-backup inspect-backup --path {output} --format text")
 
 
@@ -98,21 +96,6 @@ def _print_list(found: list[Listed], as_json: bool) -> None:
         emit(f"{s.number:>6}  {when(s.time):<20}  {s.trigger:<11}  {s.channels:>8}{broken}\n")
     if not all(s.whole for s in found):
         say("Not whole: damaged or, if it is one of the oldest, already overwritten in part. It can't be pulled.")
-
-
-def _backup_file(snapshot: Snapshot) -> bytes:
-    commit = snapshot.commit
-    strategy: object = {"never": "never", "new-channels-only": "new_channels_only"}.get(commit.strategy)
-    if strategy is None:
-        strategy = {"periodic": {"updates": commit.updates}}
-    created = when(commit.time)
-    if not created.endswith("Z"):
-        created = when(int(time.time()))
-        say(
-            f"Warning: the board's clock gave no time when it took this snapshot ({when(commit.time)}); "
-            "created_at is the time of this pull."
-        )
-    return format_backup(created, snapshot.node_id, strategy, snapshot.entries)
 
 
 def _say_what(snapshot: Snapshot) -> None:

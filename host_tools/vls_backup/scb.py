@@ -8,13 +8,12 @@ remote_to_self_delay u16 (blocks: the delay that WE impose on the peer). docs/re
 """
 
 import struct
-from itertools import chain
 from typing import NamedTuple
 
 from vls_backup.addresses import wireaddr_size
 from vls_backup.errors import FieldError
 from vls_backup.fields import is_point
-from vls_backup.shachain import INDEX_END, MAX_SECRETS, Secrets, check_positions
+from vls_backup.shachain import INDEX_END, MAX_SECRETS, STORED_SIZE, Secrets, check_positions, indexes_of
 
 MIN_INDEX = 1
 """What we write: with it onchaind takes our output with static keys, and still finds the secrets for a penalty."""
@@ -50,10 +49,8 @@ def channel_id_v1(txid: bytes, vout: int) -> bytes:
 
 def encode_scb(scb: Scb) -> bytes:
     """Return the bytes of scb, whose fields must be in range (decode_scb checks them all)."""
-    count = len(scb.secrets)
-    shachain = struct.pack(">QI" + "Q32s" * count, scb.min_index, count, *chain.from_iterable(scb.secrets))
     tlvs = (
-        _tlv(1, shachain)
+        _tlv(1, struct.pack(">QI", scb.min_index, len(scb.secrets) // STORED_SIZE) + scb.secrets)
         + _tlv(3, b"".join(scb.basepoints))
         + _tlv(5, bytes([scb.opener]))
         + _tlv(7, scb.remote_to_self_delay.to_bytes(2, "big"))
@@ -123,11 +120,11 @@ def decode_scb(data: bytes) -> Scb:
 def _decode_shachain(value: bytes) -> tuple[int, Secrets]:
     reader = _Reader(value)
     min_index, count = reader.number(8), reader.number(4)
-    if not 1 <= min_index <= INDEX_END or count > MAX_SECRETS or len(reader.rest()) != 40 * count:
+    if not 1 <= min_index <= INDEX_END or count > MAX_SECRETS or len(reader.rest()) != STORED_SIZE * count:
         raise ValueError("the shachain has a wrong size")
-    secrets: Secrets = tuple(struct.iter_unpack(">Q32s", reader.rest()))
+    secrets = reader.rest()
     try:
-        check_positions(secrets)
+        check_positions(indexes_of(secrets))
     except FieldError as error:
         raise ValueError(str(error)) from error
     return min_index, secrets

@@ -12,8 +12,11 @@ stored ancestor is the index with its lowest set bit cleared or there is none (e
 with its zeros, so clearing two bits would name an index that is not revealed yet): one hash per secret.
 """
 
+import struct
+from collections.abc import Sequence
 from hashlib import sha256
-from operator import sub
+from itertools import chain
+from operator import and_, neg, sub
 
 from vls_backup.errors import FieldError
 
@@ -22,9 +25,13 @@ SECRET_SIZE = 32
 INDEX_END = 1 << 48
 """Indexes are below this; LDK-style lists are padded with dummies: this index and 32 zero bytes."""
 
-Secrets = tuple[tuple[int, bytes], ...]
-"""(index, secret of 32 bytes) by position = trailing zero bits of the index."""
+STORED_SIZE = 8 + SECRET_SIZE
+"""Size of one secret in `Secrets`."""
 
+Secrets = bytes
+"""Index u64 big-endian and secret 32, by position = trailing zero bits of the index, as they stand in an SCB."""
+
+_DUMMY = bytes(SECRET_SIZE)
 _FIELD = "enforcement_state.counterparty_secrets.old_secrets"
 _LOWEST_BITS = [1 << position for position in range(48)] + [0]
 """By position: the lowest set bit of every index that belongs there (index 0, the only one at 48, has none)."""
@@ -36,46 +43,59 @@ def known_secrets(items: list[tuple[list[int], int]]) -> Secrets:
     """Return the real secrets of a VLS `old_secrets` list, or raise FieldError: wrong size, position or derivation."""
     if len(items) > MAX_SECRETS:
         raise FieldError(_FIELD, f"has {len(items)} items, at most {MAX_SECRETS} are possible")
-    known: list[tuple[int, bytes]] = []
-    for position, (numbers, index) in enumerate(items):
-        try:
-            secret = bytes(numbers)
-        except ValueError:
-            raise FieldError(f"{_FIELD}[{position}]", "holds a number that is not 0 to 255") from None
-        if len(secret) != SECRET_SIZE:
-            raise FieldError(f"{_FIELD}[{position}]", f"has a secret of {len(secret)} bytes, not {SECRET_SIZE}")
-        if index == INDEX_END and not any(secret):
-            continue
-        if len(known) != position:
-            raise FieldError(f"{_FIELD}[{len(known)}]", "is missing, but later ones are there (a gap)")
-        known.append((index, secret))
-    secrets = tuple(known)
-    check_positions(secrets)
-    _check_derivation(secrets)
-    return secrets
+    for position, (numbers, _) in enumerate(items):
+        if len(numbers) != SECRET_SIZE:
+            raise FieldError(f"{_FIELD}[{position}]", f"has a secret of {len(numbers)} bytes, not {SECRET_SIZE}")
+    try:
+        secrets = [bytes(numbers) for numbers, _ in items]
+    except ValueError:
+        position = next(p for p, (numbers, _) in enumerate(items) if min(numbers) < 0 or max(numbers) > 255)
+        raise FieldError(f"{_FIELD}[{position}]", "holds a number that is not 0 to 255") from None
+    indexes = [index for _, index in items]
+    while indexes and indexes[-1] == INDEX_END and secrets[-1] == _DUMMY:
+        indexes.pop()
+        secrets.pop()
+    if INDEX_END in indexes and secrets[position := indexes.index(INDEX_END)] == _DUMMY:
+        raise FieldError(f"{_FIELD}[{position}]", "is missing, but later ones are there (a gap)")
+    check_positions(indexes)
+    _check_derivation(indexes, secrets)
+    return struct.pack(">" + "Q32s" * len(indexes), *chain.from_iterable(zip(indexes, secrets, strict=True)))
 
 
-def check_positions(secrets: Secrets) -> None:
-    """Raise FieldError unless each secret stands where its index belongs."""
-    if [index & -index for index, _ in secrets] == _LOWEST_BITS[: len(secrets)] and _in_range(secrets):
+def indexes_of(secrets: Secrets) -> tuple[int, ...]:
+    """Return the indexes of secrets."""
+    return struct.unpack(">" + "Q32x" * (len(secrets) // STORED_SIZE), secrets)
+
+
+def check_positions(indexes: Sequence[int]) -> None:
+    """Raise FieldError unless each index stands where it belongs."""
+    if list(map(and_, indexes, map(neg, indexes))) == _LOWEST_BITS[: len(indexes)] and _in_range(indexes):
         return
-    for position, (index, _) in enumerate(secrets):
+    for position, index in enumerate(indexes):
         if not 0 <= index < INDEX_END or index & -index != _LOWEST_BITS[position]:
             raise FieldError(f"{_FIELD}[{position}]", f"index {index} does not belong at this position")
 
 
-def _in_range(secrets: Secrets) -> bool:
-    return not secrets or (min(secrets)[0] >= 0 and max(secrets)[0] < INDEX_END)
+def _in_range(indexes: Sequence[int]) -> bool:
+    return not indexes or (min(indexes) >= 0 and max(indexes) < INDEX_END)
 
 
-def _check_derivation(secrets: Secrets) -> None:
-    by_index = dict(secrets)
-    last = min(by_index, default=0)
-    for index, secret in secrets:
+def _check_derivation(indexes: list[int], secrets: list[bytes]) -> None:
+    by_index = dict(zip(indexes, secrets, strict=True))
+    last = min(indexes, default=0)
+    for position, index in enumerate(indexes[: MAX_SECRETS - 1]):  # index 0, the last, has no ancestor
         ancestor = index & (index - 1)
-        while ancestor not in by_index and ancestor > last:
-            ancestor &= ancestor - 1
-        if ancestor in by_index and index and derive(by_index[ancestor], index ^ ancestor) != secret:
+        if ancestor in by_index:  # one step, written out: most of the time goes into this
+            flipped = bytearray(by_index[ancestor])
+            flipped[position >> 3] ^= 1 << (position & 7)
+            derived = sha256(flipped).digest()
+        else:
+            while ancestor not in by_index and ancestor > last:
+                ancestor &= ancestor - 1
+            if ancestor not in by_index:
+                continue
+            derived = derive(by_index[ancestor], index ^ ancestor)
+        if derived != secrets[position]:
             raise FieldError(_FIELD, f"the secret of index {index} does not derive from that of index {ancestor}")
 
 
@@ -90,11 +110,10 @@ def derive(secret: bytes, bits: int) -> bytes:
     return secret
 
 
-def is_complete(secrets: Secrets) -> bool:
+def is_complete(indexes: Sequence[int]) -> bool:
     """Tell whether counting down from 2^48-1 leaves behind just these indexes, so that every past secret is known."""
-    if not secrets:
+    if not indexes:
         return True
-    indexes = [index for index, _ in secrets]
     last = min(indexes)
     # Each must be the smallest seen at its position: the next smaller one there is not revealed yet.
-    return len(secrets) == (INDEX_END - last).bit_length() and max(map(sub, indexes, _GAPS)) < last
+    return len(indexes) == (INDEX_END - last).bit_length() and max(map(sub, indexes, _GAPS)) < last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,6 +14,8 @@ from backup_format.errors import FormatError
 from backup_format.log import Log
 from backup_format.records import ENTRY, TOMBSTONE, Commit, entry_value, parse_entry_head, parse_tombstone
 from backup_format.units import UNIT_HEADER, parse_unit_header
+from vls_backup.backup_file import format_backup
+from vls_backup.console import say, when
 from vls_backup.errors import BackupError, BoardError, NoSnapshotError
 from vls_backup.link import Link, LinkError
 
@@ -45,8 +48,11 @@ class _Page(msgspec.Struct):
     more: bool
 
 
-class _Place(msgspec.Struct):
-    """The board's answer to OPEN: where a snapshot lies. end: log position; units: runs of (first, count)."""
+class Place(msgspec.Struct):
+    """Where a snapshot lies, as the board answers to OPEN. Sizes in bytes.
+
+    arena: number of the log that it is in; end: log position behind it; units: runs of (first, count).
+    """
 
     number: int
     arena: int
@@ -87,7 +93,7 @@ def read_snapshot(link: Link, number: int, progress: Callable[[int, int], None])
     progress(done, total) is told the bytes. Raises NoSnapshotError, BoardError, BackupError for a damaged one.
     """
     try:
-        place = _ask(link, frames.OPEN, number.to_bytes(4, "big"), _Place)
+        place = _ask(link, frames.OPEN, number.to_bytes(4, "big"), Place)
     except LinkError as error:
         if error.code == _NO_SNAPSHOT and (found := list_snapshots(link)):
             raise BackupError(
@@ -107,7 +113,7 @@ def read_snapshot(link: Link, number: int, progress: Callable[[int, int], None])
             raise NoSnapshotError(f"The board has {error.text}: see what it has with pull --list.") from error
         raise
     try:
-        return _decode(list(_read_units(link, place, progress)), place)
+        return decode_units(list(_read_units(link, place, progress)), place)
     except FormatError as error:
         raise BackupError(f"Snapshot {place.number} is damaged: {error}. {_ADVICE}") from error
 
@@ -126,7 +132,7 @@ def _ask(link: Link, kind: int, payload: bytes, answer: type[_Answer]) -> _Answe
         ) from error
 
 
-def _read_units(link: Link, place: _Place, progress: Callable[[int, int], None]) -> Iterator[bytes]:
+def _read_units(link: Link, place: Place, progress: Callable[[int, int], None]) -> Iterator[bytes]:
     """Yield the erase units that hold the snapshot, in the order of the log, each as far as it is needed.
 
     The log may leave a unit half-way: after a power cut it goes on in the next one. So only a unit that begins behind
@@ -154,8 +160,11 @@ def _read_units(link: Link, place: _Place, progress: Callable[[int, int], None])
     progress(total, total)
 
 
-def _decode(units: list[bytes], place: _Place) -> Snapshot:
-    """Check the log in units up to the snapshot's end, and return what it holds. Raises FormatError."""
+def decode_units(units: list[bytes], place: Place) -> Snapshot:
+    """Check the log in units, erase units or their beginnings, up to the snapshot's end; return what it holds.
+
+    place.units is not looked at. Raises FormatError.
+    """
     size = place.erase_size
 
     def read_into(offset: int, buf: Any) -> None:
@@ -182,6 +191,22 @@ def _decode(units: list[bytes], place: _Place) -> Snapshot:
                 raise FormatError(f"it holds {len(entries)} entries, and its end says {commit.entries}")
             return Snapshot(bytes(log.node_id or b"").hex(), commit, entries)
     raise FormatError("its end is missing")
+
+
+def to_backup_file(snapshot: Snapshot) -> bytes:
+    """Return the version-1 backup file of snapshot. If the board's clock was unset, the present time stands in it."""
+    commit = snapshot.commit
+    strategy: object = {"never": "never", "new-channels-only": "new_channels_only"}.get(commit.strategy)
+    if strategy is None:
+        strategy = {"periodic": {"updates": commit.updates}}
+    created = when(commit.time)
+    if not created.endswith("Z"):
+        say(
+            f"Warning: the board's clock gave no time when it took this snapshot ({created}); "
+            "created_at is the present time: the snapshot may be much older."
+        )
+        created = when(int(time.time()))
+    return format_backup(created, snapshot.node_id, strategy, snapshot.entries)
 
 
 def _entries(log: Log, end: int) -> list[tuple[str, int, bytes, bytes]]:
