@@ -6,15 +6,16 @@ Without it the VM in WebAssembly is measured, less exactly: bench_wasm.py.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from tools.bench_channels import longer_run
 from tools.bench_state import ERASE, MEDIUM, PROGRAM
@@ -22,7 +23,7 @@ from tools.bench_table import Row, compare, failed
 from tools.bench_vm import SECONDS, compile_firmware, start
 from tools.bench_wasm import WasmPort
 
-from backup_format.frames import E_MEMORY, LIST, OPEN, READ
+from backup_format.frames import E_MEMORY, LIST, OPEN, READ, STATUS
 from vls_backup.errors import BoardError
 from vls_backup.link import Link, LinkError, Port
 from vls_backup_sim.feeder import Feeder
@@ -52,13 +53,30 @@ class Heap:
     trouble: str
 
 
-class ProcessPort:
-    """The port of a host program whose board is a process that speaks by its standard input and output."""
+class BoardPort(Port, Protocol):
+    """The port of a board that a measurement runs on."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        """Take a process that was started with pipes; timeout is not kept."""
+    def restart(self) -> None:
+        """Start the board anew; its flash stays as it is."""
+
+
+class ProcessBoard:
+    """A board that is a process with the firmware, and its port. least, total: bytes of heap, as Meter told them."""
+
+    def __init__(self, vm: str, folder: Path, heap: int) -> None:
+        """Start it with a heap of so many kB; its files go into the new folder."""
         self.timeout: float | None = None
-        self._process = process
+        self.least = self.total = heap * 1024
+        compile_firmware(folder / "modules")
+        (folder / "modules" / "board_def.py").touch()
+        (folder / "flash").write_bytes(b"\xff" * MEDIUM)
+        self._meter = folder / "meter"
+        paths = {"meter": str(self._meter), "flash": str(folder / "flash")}
+        program = _PROGRAM.format(**paths, erase=ERASE, program=PROGRAM)
+        self._start: Callable[[], subprocess.Popen[bytes]] = lambda: start(vm, folder / "modules", program, f"{heap}k")
+        self._process = self._start()
+        self._timer = threading.Timer(_LATE, lambda: self._process.kill())
+        self._timer.start()
 
     @property
     def in_waiting(self) -> int:
@@ -77,18 +95,40 @@ class ProcessPort:
         self._process.stdin.flush()
         return len(data)
 
+    def restart(self) -> None:
+        """Start the board anew."""
+        self._end()
+        self._process = self._start()
 
-def drive(port: Port, run: Path) -> str:
-    """Play the run's node on port, attach anew in the end, and pull a little; return what went wrong, "" if nothing."""
+    def close(self) -> None:
+        """Switch the board off for good."""
+        self._timer.cancel()
+        self._end()
+
+    def _end(self) -> None:
+        self._process.kill()
+        with suppress(OSError):  # what was not flushed before it died
+            self._process.communicate()
+        if self._meter.exists():
+            least, self.total = map(int, self._meter.read_bytes().split())
+            self.least = min(self.least, least)
+
+
+def drive(port: BoardPort, run: Path) -> str:
+    """Play the run's node on port, the board starting anew where the recorded signer did; in the end attach once more
+    and pull a little. Return what went wrong, "" if nothing."""
     feeder = Feeder(run, follower=True)
     link = Link(port, timeout=SECONDS, attempts=1)
     i = -1
     try:
-        link.hello(attach=True)
         for i in range(len(feeder.requests)):
             if feeder.attaches_before(i):
+                if i:
+                    port.restart()
                 link.hello(attach=True)
                 feeder.attach()
+                if trouble := _trouble(link):
+                    return f"{trouble} at the start before request {i}"
             feeder.answer(link.request(feeder.request(i)))
         link.hello(attach=True)
         feeder.answer(link.request(feeder.greeting()))
@@ -96,24 +136,17 @@ def drive(port: Port, run: Path) -> str:
         link.exchange(LIST, b"\0")
         link.exchange(OPEN, bytes(4))
         link.exchange(READ, bytes(4) + (1024).to_bytes(2, "big"))
+        return _trouble(link)
     except LinkError as error:
         return f"{'out of memory' if error.code == E_MEMORY else error.text} at request {i}"
     except (BoardError, OSError) as error:
         return f"no answer at request {i}: {error}"
-    return ""
 
 
-@contextmanager
-def _killed_late(process: subprocess.Popen[Any]) -> Iterator[None]:
-    """End the process after the body, or before if it takes far too long."""
-    timer = threading.Timer(_LATE, process.kill)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        process.kill()
-        process.communicate()
+def _trouble(link: Link) -> str:
+    """Return what the board's backup complains of, "" if nothing."""
+    status = json.loads(link.exchange(STATUS))
+    return f"{status['failures']} failures, the last: {status['last_error']}" if status["failures"] else ""
 
 
 def on_process(vm: str, channels: int, heap: int = HEAP) -> Heap:
@@ -121,18 +154,12 @@ def on_process(vm: str, channels: int, heap: int = HEAP) -> Heap:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         longer_run(folder / "run.jsonl", channels)
-        compile_firmware(folder / "modules")
-        (folder / "modules" / "board_def.py").touch()
-        (folder / "flash").write_bytes(b"\xff" * MEDIUM)
-        paths = {"meter": str(folder / "meter"), "flash": str(folder / "flash")}
-        program = _PROGRAM.format(**paths, erase=ERASE, program=PROGRAM)
-        process = start(vm, folder / "modules", program, f"{heap}k")
-        with _killed_late(process):
-            trouble = drive(ProcessPort(process), folder / "run.jsonl")
-        if not (folder / "meter").exists():
-            return Heap(0, heap * 1024, trouble)
-        free, total = map(int, (folder / "meter").read_bytes().split())
-        return Heap(free, total, trouble)
+        board = ProcessBoard(vm, folder, heap)
+        try:
+            trouble = drive(board, folder / "run.jsonl")
+        finally:
+            board.close()
+        return Heap(board.least, board.total, trouble)
 
 
 def on_wasm(channels: int) -> Heap:
@@ -141,8 +168,10 @@ def on_wasm(channels: int) -> Heap:
         folder = Path(name)
         longer_run(folder / "run.jsonl", channels)
         port = WasmPort(folder)
-        with _killed_late(port.process):
+        try:
             trouble = drive(port, folder / "run.jsonl")
+        finally:
+            port.close()
         return Heap(_USABLE - port.used, _USABLE, trouble)
 
 

@@ -17,8 +17,9 @@ from tools.bench_table import Row, compare
 
 from backup_format.compact import encode
 from backup_format.frames import STATUS
-from backup_format.log import read_headers
-from backup_format.records import RECORD_HEADER, RECOVERABLE, entry_head
+from backup_format.log import Log, read_headers
+from backup_format.records import COMMIT, ENTRY, RECORD_HEADER
+from backup_format.units import UnitHeader
 from nor import NorFlash
 from signer.store import Entry
 from signer_backup.build import build_backup
@@ -49,10 +50,19 @@ class Cost:
         return self.delta * (1 + self.on_top)
 
 
-def record_size(key: str, entry: StateEntry) -> int:
-    """Return the bytes of the record that holds the entry on the medium."""
-    head = entry_head(RECOVERABLE, key, entry.version, entry.signature, bytes.fromhex(node_id()))
-    return int(RECORD_HEADER) + len(head) + len(encode(entry.value))
+def changed_entries(flash: NorFlash, arena: int) -> list[int]:
+    """Return the bytes of each entry's record behind the first snapshot of an arena, which is a checkpoint."""
+    log = Log(flash.read_into, flash.erase_size, flash.program_size, arena)
+    for header in sorted(_headers(flash), key=lambda header: int(header.sequence)):
+        if header.arena == arena:
+            log.add(header)
+    sizes = []
+    is_behind = False
+    for _position, kind, length in log.records(log.end()):
+        if kind == ENTRY and is_behind:
+            sizes.append(RECORD_HEADER + length)
+        is_behind |= kind == COMMIT
+    return sizes
 
 
 def snapshots(flash: Path, channels: int, size: int = MEDIUM) -> Cost:
@@ -63,7 +73,7 @@ def snapshots(flash: Path, channels: int, size: int = MEDIUM) -> Cost:
     owner = bytes.fromhex(node_id())
     observe(owner, [(key, None, _entry(entry)) for key, entry in state.items()])
     nor = board.flash
-    programmed, erases, arena = nor.programmed_bytes, nor.erases, _arena(nor)
+    programmed, erases, arena = nor.programmed_bytes, nor.erases, max(header.arena for header in _headers(nor))
     deltas: list[int] = []
     whole: list[int] = []
     entries: list[int] = []
@@ -73,23 +83,25 @@ def snapshots(flash: Path, channels: int, size: int = MEDIUM) -> Cost:
         new = StateEntry(state[key].version + 1, pool[i % len(pool)], state[key].signature)
         observe(owner, [(key, _entry(state[key]), _entry(new))])
         state[key] = new
-        entries.append(record_size(key, new))
-        was, arena = arena, _arena(nor)
+        was, arena = arena, max(header.arena for header in _headers(nor))
+        if arena != was:
+            entries += changed_entries(nor, was)
         (deltas if arena == was else whole).append(nor.programmed_bytes - programmed)
         programmed = nor.programmed_bytes
     status = json.loads(services[STATUS](b""))
     if status["snapshot"] != SNAPSHOTS + 1 or status["failures"]:
         raise RuntimeError(f"the firmware did not take every snapshot: {board.said}")
+    entries += changed_entries(nor, arena)
+    if len(entries) != len(deltas):
+        raise RuntimeError(f"{len(entries)} entries in {len(deltas)} snapshots")
     delta = sum(deltas) / len(deltas)
     on_top = (sum(whole) - delta * len(whole)) / (delta * SNAPSHOTS)
     coded = sum(len(key) + len(entry.signature) + len(encode(entry.value)) for key, entry in state.items())
-    return Cost(sum(entries) / SNAPSHOTS, delta, on_top, nor.erases - erases, coded)
+    return Cost(sum(entries) / len(entries), delta, on_top, nor.erases - erases, coded)
 
 
-def _arena(flash: NorFlash) -> int:
-    """Return the number of the newest arena on the flash."""
-    headers = read_headers(flash.read_into, flash.erase_size, flash.size // flash.erase_size)
-    return max(int(header.arena) for header in headers)
+def _headers(flash: NorFlash) -> list[UnitHeader]:
+    return list(read_headers(flash.read_into, flash.erase_size, flash.size // flash.erase_size))
 
 
 def _entry(entry: StateEntry) -> Entry:

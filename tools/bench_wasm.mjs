@@ -1,4 +1,4 @@
-// A 32-bit MicroPython in WebAssembly that answers frames, one a line (hex) on stdin; collects garbage before each EVERYth.
+// A 32-bit MicroPython in WebAssembly that answers frames, one a line (hex) on stdin; the line "restart" starts it anew.
 // Arguments: JSON {vm: path of micropython.mjs, files: {path on the VM: path on the host}, begin: program}.
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
@@ -24,5 +24,5 @@ for await (const line of createInterface({ input: process.stdin })) {
     vm.runPython("gc.collect()\n");
     vm.runPython("bench_steps.look()\n");
   }
-  vm.runPython(`bench_steps.answer("${line}")\n`);
+  vm.runPython(line === "restart" ? job.begin : `bench_steps.answer("${line}")\n`);
 }

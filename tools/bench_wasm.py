@@ -6,12 +6,15 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from tools.bench_channels import ROOT
 from tools.bench_state import ERASE, MEDIUM, PROGRAM
 from tools.bench_vm import compile_firmware
 from tools.firmware import WASM
+
+_LATE = 900  # seconds
 
 
 class WasmPort:
@@ -34,6 +37,8 @@ class WasmPort:
         command = [node, str(ROOT / "tools" / "bench_wasm.mjs"), json.dumps(job)]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+        self._timer = threading.Timer(_LATE, self.process.kill)
+        self._timer.start()
 
     @property
     def in_waiting(self) -> int:
@@ -45,6 +50,17 @@ class WasmPort:
         data = bytes(self._to_host[:size])
         del self._to_host[:size]
         return data
+
+    def restart(self) -> None:
+        """Start the firmware anew on the same flash."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("restart\n")
+
+    def close(self) -> None:
+        """End the VM."""
+        self._timer.cancel()
+        self.process.kill()
+        self.process.communicate()
 
     def write(self, data: bytes, /) -> int:
         """Give the board a frame and take its answer. Raises OSError once the VM has died."""
