@@ -92,9 +92,12 @@ class ProcessBoard:
         return 0
 
     def read(self, size: int = 1, /) -> bytes:
-        """Return size bytes, or fewer once the process has ended."""
-        assert self._process.stdout is not None
-        return self._process.stdout.read(size)
+        """Return size bytes. Raises OSError with the VM's last words once it has ended."""
+        assert self._process.stdout is not None and self._process.stderr is not None
+        data = self._process.stdout.read(size)
+        if not data:
+            raise OSError(self._process.stderr.read().decode(errors="replace").strip().rpartition("\n")[2])
+        return data
 
     def write(self, data: bytes, /) -> int:
         """Send data. Raises OSError once the process has ended."""

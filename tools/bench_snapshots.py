@@ -73,7 +73,8 @@ def snapshots(flash: Path, channels: int, size: int = MEDIUM) -> Cost:
     owner = bytes.fromhex(node_id())
     observe(owner, [(key, None, _entry(entry)) for key, entry in state.items()])
     nor = board.flash
-    programmed, erases, arena = nor.programmed_bytes, nor.erases, max(header.arena for header in _headers(nor))
+    programmed, erases, arena = nor.programmed_bytes, nor.erases, _newest_arena(nor)
+    erased = erases
     deltas: list[int] = []
     whole: list[int] = []
     entries: list[int] = []
@@ -83,7 +84,9 @@ def snapshots(flash: Path, channels: int, size: int = MEDIUM) -> Cost:
         new = StateEntry(state[key].version + 1, pool[i % len(pool)], state[key].signature)
         observe(owner, [(key, _entry(state[key]), _entry(new))])
         state[key] = new
-        was, arena = arena, max(header.arena for header in _headers(nor))
+        was = arena
+        if nor.erases != erased:
+            arena, erased = _newest_arena(nor), nor.erases
         if arena != was:
             entries += changed_entries(nor, was)
         (deltas if arena == was else whole).append(nor.programmed_bytes - programmed)
@@ -102,6 +105,10 @@ def snapshots(flash: Path, channels: int, size: int = MEDIUM) -> Cost:
 
 def _headers(flash: NorFlash) -> list[UnitHeader]:
     return list(read_headers(flash.read_into, flash.erase_size, flash.size // flash.erase_size))
+
+
+def _newest_arena(flash: NorFlash) -> int:
+    return max(int(header.arena) for header in _headers(flash))
 
 
 def _entry(entry: StateEntry) -> Entry:
