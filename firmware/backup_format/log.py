@@ -9,7 +9,6 @@ from .errors import FormatError
 from .layout import get_u32
 from .port import const
 from .records import (
-    BLANK,
     COMMIT,
     ENTRY,
     MAX_ENTRY_HEAD,
@@ -32,7 +31,7 @@ _WINDOW = const(64)  # bytes looked at together in the search behind damage
 _KEY_HEAD = const(45)  # bytes of a body up to the end of its key, where that is a channel of this node
 _UNIT_HEAD = const(16)  # bytes of a unit's header up to its sequence
 _KINDS = (ENTRY, TOMBSTONE, COMMIT, SPILL, SETTINGS)
-_NOTHING = b"\xff" * 8
+_NOTHING = b"\xff" * 8  # where nothing was written
 
 
 def find_arenas(read_into, erase_size, units):
@@ -94,7 +93,6 @@ class Log:
         self.units = []
         self._ends = []
         self._sequence = 0  # of the unit added last
-        self._chunk = bytearray(_CHUNK)
         self._header = bytearray(RECORD_HEADER)
 
     def add(self, header):
@@ -215,16 +213,17 @@ class Log:
 
     def _next(self, position):
         """Return the position where a record may begin, at or after position, or -1 at the end of the log."""
-        byte = self._header
+        head = self._header
         while 0 <= position < self.end():
             i = self._find(position)
             if i < 0:  # a unit is missing here: the next one that is there may begin amidst a record
                 return self._behind_gap(position)
             offset = self._offset(i, position)
-            self.read_into(offset, memoryview(byte)[:1])
-            if byte[0] == PAD:
+            n = min(RECORD_HEADER, self._ends[i] - position)
+            self.read_into(offset, memoryview(head)[:n])
+            if head[0] == PAD:
                 position += self.program_size - offset % self.program_size
-            elif byte[0] == BLANK:
+            elif head[:n] == _NOTHING[:n]:
                 position = self._ends[i]
             else:
                 return position

@@ -16,7 +16,6 @@ TOMBSTONE = const(0x54)  # "T": a deleted key
 COMMIT = const(0x43)  # "C": ends a transaction; of each key the last record before it in this arena makes a snapshot
 SPILL = const(0x53)  # "S": ends a transaction that is no snapshot
 SETTINGS = const(0x4F)  # "O": the owner's settings; no part of a snapshot
-BLANK = const(0xFF)  # nothing was written here
 
 RECOVERABLE = const(1)  # flag of an entry: a channel with a channel_setup
 AS_TEXT = const(2)  # flag of an entry: the value is JSON text that the compact coding does not take, in a byte string

@@ -81,6 +81,40 @@ def test_what_a_lost_unit_had_made_void_stays_void():
         assert bodies(log) == [body(1, 100), body(2, 100), body(3, 90, 1), body(4, 100)]
 
 
+def test_only_the_end_of_the_log_is_blank():
+    """Bytes that read FF where a record began do not hide the commits behind it."""
+    for unwritten in (1, 8):
+        arena = Arena()
+        arena.snapshot(body(1, 300))
+        second = arena.snapshot(body(2, 300))
+        arena.snapshot(body(3, 700))
+        at = arena.place(second[0])
+        arena.flash.data[at : at + unwritten] = b"\xff" * unwritten
+        log = arena.read()
+        assert len(log.units) == 2 and refuses(list, log.records())
+        assert [c.number for c, _end in log.commits()] == ([1, 2, 3] if unwritten == 1 else [1, 3])
+
+
+def test_padding_is_only_behind_a_transaction():
+    """A byte that reads 00 where a record began does not hide the records behind it in its program unit."""
+    arena = Arena()
+    positions = arena.snapshot(body(1, 20), body(2, 20), body(3, 20))
+    arena.flash.data[arena.place(positions[1])] = 0
+    log = arena.read()
+    assert bodies(log) == [body(1, 20), body(3, 20)]
+    assert [c.number for c, _end in log.commits()] == [1]
+
+
+def test_where_the_checkpoint_ends():
+    arena = Arena()
+    arena.snapshot(body(1, 700), body(2, 700))
+    end = list(arena.read().commits())[0][1]
+    arena.snapshot(body(1, 20))
+    believed, checked = arena.read(), arena.read()
+    assert len(list(believed.records())) == len(list(checked.checked())) == 5
+    assert believed.checkpoint == checked.checkpoint == end
+
+
 def test_an_unfinished_tail():
     arena = Arena()
     arena.snapshot(body(1, 100))
@@ -220,3 +254,5 @@ def test_units_that_are_not_what_they_say_are_left_out():
         logs = [open_log(arena.flash.read_into, 1024, number, found[number]) for number in sorted(found)]
         assert [log.units for log in logs if log] == [[1, 2, 3]], offset
         data[offset] ^= 1
+    units = find_arenas(arena.flash.read_into, 1024, 32)[1]
+    assert open_log(arena.flash.read_into, 1024, 2, units) is None  # erased, and opened for another arena meanwhile

@@ -59,6 +59,19 @@ def test_a_blank_medium_keeps_settings_before_any_node():
     assert again.expected == rig.expected and len(rig.journal.arenas()) == 3
 
 
+def test_the_last_ones_in_an_arena_count():
+    rig = Rig(RamFlash())
+    fill(rig, 3)
+    rig.save()
+    for settings in (PERIODIC, NEVER):
+        configure(rig, settings)
+    again = remount(rig.flash)
+    assert again.journal.settings == NEVER and again.expected == rig.expected
+    rig.save()
+    again = remount(rig.flash)
+    assert again.journal.settings == NEVER and again.state.log.arena == 1
+
+
 def test_every_arena_carries_them():
     rig = Rig(RamFlash())
     fill(rig, 3)
