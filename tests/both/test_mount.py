@@ -99,14 +99,37 @@ def test_a_start_amid_an_unfinished_transaction():
         assert remount(rig.flash).expected == again.expected
 
 
-def test_one_wrong_read_at_a_start():
-    """It gives the newest snapshot, as it is, or an older one, as that was; a start that reads right has the newest."""
+def nineteen_snapshots():
+    """Return a rig on a small flash, and the state at each of its snapshots."""
     rig = Rig(RamFlash(16384, 1024, 128))
     history = {0: {}}
     for number in range(1, 20):
         rig.put(channel_key(number % 4), number, channel(number, 60))
         rig.save()
         history[number] = dict(rig.expected)
+    return rig, history
+
+
+def test_a_flipped_bit():
+    """What tests/faults does with every bit, here with some: what was replaced does no harm, else an older one comes."""
+    rig, history = nineteen_snapshots()
+    flash, log = rig.flash, rig.state.log
+    newest = older = 0
+    for unit in log.units:
+        for at in range(unit * 1024, unit * 1024 + 1024, 5 if CPYTHON else 41):
+            flash.flip(at * 8 + at % 7)
+            again = remount(flash)
+            number = again.journal.last.number if again.journal.last else 0
+            assert again.expected == history[number], at
+            flash.flip(at * 8 + at % 7)
+            newest += number == 19
+            older += number < 19
+    assert newest > older > 10
+
+
+def test_one_wrong_read_at_a_start():
+    """It gives the newest snapshot, as it is, or an older one, as that was; a start that reads right has the newest."""
+    rig, history = nineteen_snapshots()
     newest = older = 0
     for nth in range(1, 1000, 1 if CPYTHON else 7):
         rig.flash.fault = fault = Misread(rig.flash, nth)
