@@ -6,38 +6,74 @@ The board reads its own medium with this, the host what it pulled: both hand in 
 from binascii import crc32
 
 from .errors import FormatError
-from .port import const, sha256
+from .layout import get_u32
+from .port import const
 from .records import (
-    BLANK,
     COMMIT,
     ENTRY,
+    MAX_ENTRY_HEAD,
     PAD,
     RECORD_HEADER,
     SETTINGS,
     SPILL,
     TOMBSTONE,
+    fingerprint,
     parse_commit,
+    parse_key,
     parse_record_header,
     record_crc,
+    record_hash,
 )
-from .units import UNIT_HEADER, parse_unit_header
+from .units import FORMAT_VERSION, MAGIC, UNIT_HEADER, parse_unit_header
 
 _CHUNK = const(256)
 _WINDOW = const(64)  # bytes looked at together in the search behind damage
+_KEY_HEAD = const(45)  # bytes of a body up to the end of its key, where that is a channel of this node
+_UNIT_HEAD = const(16)  # bytes of a unit's header up to its sequence
 _KINDS = (ENTRY, TOMBSTONE, COMMIT, SPILL, SETTINGS)
+_NOTHING = b"\xff" * 8  # where nothing was written
 
 
-def read_headers(read_into, erase_size, units):
-    """Yield the UnitHeader of each erase unit of a medium that has one and lies where it says.
+def find_arenas(read_into, erase_size, units):
+    """Return {arena: [(sequence, unit)]} of what the erase units of a medium say, not all of it checked: for open_log.
 
     read_into(offset, buf) fills buf from the medium; units: how many there are. Raises FormatError for a newer version.
     """
-    buf = bytearray(UNIT_HEADER)
+    found = {}
+    head = bytearray(_UNIT_HEAD)
     for unit in range(units):
-        read_into(unit * erase_size, buf)
-        header = parse_unit_header(buf)
-        if header and header.unit == unit and header.erase_size == erase_size:
-            yield header
+        read_into(unit * erase_size, head)
+        if bytes(head[:4]) == MAGIC:
+            if head[4] != FORMAT_VERSION:
+                read_header(read_into, erase_size, unit)
+            found.setdefault(get_u32(head, 8), []).append((get_u32(head, 12), unit))
+    return found
+
+
+def read_header(read_into, erase_size, unit):
+    """Return the UnitHeader of an erase unit; None if it has none, lies elsewhere than it says, or is of another size.
+
+    Raises FormatError for a newer version.
+    """
+    buf = bytearray(UNIT_HEADER)
+    read_into(unit * erase_size, buf)
+    header = parse_unit_header(buf)
+    return header if header and header.unit == unit and header.erase_size == erase_size else None
+
+
+def open_log(read_into, erase_size, arena, units, note=None):
+    """Return the Log of an arena from the units that find_arenas gives for it, those left out that are not what they
+    said; None if none is left. note, if given, gets the UnitHeader of each. Raises FormatError for a newer version."""
+    log = None
+    for _sequence, unit in sorted(units):
+        header = read_header(read_into, erase_size, unit)
+        if header and header.arena == arena:
+            if note:
+                note(header)
+            if not log:
+                log = Log(read_into, erase_size, header.program_size, arena)
+            log.add(header)
+    return log
 
 
 class Log:
@@ -49,31 +85,32 @@ class Log:
         self.program_size = program_size
         self.arena = arena
         self.node_id = None
-        self.settings = -1  # log position of the last settings record; commits() finds it
-        # One item per unit, in the order of the log: its first log position, its place, its first record's position.
+        # What walks have met: the position behind the first transaction, or 0; of the last settings record, or -1.
+        self.checkpoint = 0
+        self.settings = -1
+        # One item per unit, in the order of the log: its first log position, its place, the position where it ends.
         self.starts = []
         self.units = []
-        self.firsts = []
-        self._chunk = bytearray(_CHUNK)
+        self._ends = []
+        self._sequence = 0  # of the unit added last
         self._header = bytearray(RECORD_HEADER)
 
     def add(self, header):
         """Append a unit; headers must come in the order of their sequence. What it declares void is dropped."""
-        while self.starts and self.starts[-1] >= header.start:
+        start = header.start
+        if header.sequence != self._sequence + 1:  # a unit is missing in between: what it made void is void
+            start = min(start, header.before)
+        while self.starts and self.starts[-1] >= start:
             self.starts.pop()
             self.units.pop()
-            self.firsts.pop()
+            self._ends.pop()
+        if self._ends:
+            self._ends[-1] = min(self._ends[-1], start)
         self.starts.append(header.start)
         self.units.append(header.unit)
-        self.firsts.append(header.first)
+        self._ends.append(header.start + self.erase_size - UNIT_HEADER)
+        self._sequence = header.sequence
         self.node_id = header.node_id
-
-    def _limit(self, i):
-        """Return the log position where the bytes of unit number i of the log end."""
-        end = self.starts[i] + self.erase_size - UNIT_HEADER
-        if i + 1 < len(self.starts):
-            return min(end, self.starts[i + 1])
-        return end
 
     def _find(self, position):
         """Return the index of the unit that holds position, or -1."""
@@ -85,7 +122,7 @@ class Log:
             else:
                 high = middle
         low -= 1
-        return low if low >= 0 and position < self._limit(low) else -1
+        return low if low >= 0 and position < self._ends[low] else -1
 
     def unit(self, position):
         """Return the erase unit that holds a log position. Raises FormatError."""
@@ -106,7 +143,7 @@ class Log:
             i = self._find(position + done)
             if i < 0:
                 raise FormatError("log position %d is not on the medium" % (position + done))
-            n = min(len(view) - done, self._limit(i) - position - done)
+            n = min(len(view) - done, self._ends[i] - position - done)
             self.read_into(self._offset(i, position + done), view[done : done + n])
             done += n
 
@@ -115,41 +152,35 @@ class Log:
         self.read(position, self._header)
         return parse_record_header(self._header)
 
-    def check(self, position, update=None):
-        """Return (kind, length) of the record at position if its CRC holds; raise FormatError if not.
+    def check(self, position):
+        """Return (kind, length, fingerprint) of the record at position if its CRC holds; raise FormatError if not."""
+        kind, length, crc = self._plausible(position)
+        running = record_hash(self.arena, position, kind, length, crc)
+        for piece in self.stream(position, kind, length, crc):
+            running.update(piece)
+        return kind, length, fingerprint(running)
 
-        update, if given, gets each chunk of the record, header first: a SHA-256's update. Settings and a commit's
-        digest (its last 34 bytes) are no part of what the digest covers.
-        """
+    def _plausible(self, position):
+        """Return (kind, length, crc) of the record at position. Raises FormatError if there can be none."""
         kind, length, crc = self.header(position)
         if kind not in _KINDS or length > self.end() - position:
             raise FormatError("no record at log position %d" % position)
-        running = record_crc(self.arena, position, kind, length)
-        if kind == SETTINGS:
-            update = None
-        if update:
-            update(self._header[:4])
-        covered = length - 34 if kind == COMMIT else length
-        at = 0
-        while at < length:
-            chunk = self._chunk
-            n = min(_CHUNK, length - at)
-            if n < _CHUNK:
-                chunk = memoryview(chunk)[:n]
-            self.read(position + RECORD_HEADER + at, chunk)
-            running = crc32(chunk, running)
-            if update and at < covered:
-                update(chunk if at + n <= covered else memoryview(chunk)[: covered - at])
-            at += n
-        if running != crc:
-            raise FormatError("damaged record at log position %d" % position)
-        return kind, length
+        return kind, length, crc
+
+    def key(self, position, kind, length):
+        """Return the key of the entry or tombstone at position, unchecked. Raises FormatError."""
+        for most in (_KEY_HEAD, MAX_ENTRY_HEAD):
+            head = bytearray(min(most, length))
+            self.read(position + RECORD_HEADER, head)
+            try:
+                return parse_key(kind, head, self.node_id)
+            except FormatError:
+                if most == MAX_ENTRY_HEAD:
+                    raise
 
     def body(self, position):
         """Return (kind, body as bytes) of the record at position, its CRC checked. Raises FormatError."""
-        kind, length, crc = self.header(position)
-        if kind not in _KINDS or length > self.end() - position:
-            raise FormatError("no record at log position %d" % position)
+        kind, length, crc = self._plausible(position)
         body = bytearray(length)
         self.read(position + RECORD_HEADER, body)
         if crc32(body, record_crc(self.arena, position, kind, length)) != crc:
@@ -159,7 +190,7 @@ class Log:
     def stream(self, position, kind, length, crc):
         """Yield the body of the record at position, whose header said kind, length and crc, in pieces of some hundred
         bytes; each is gone when the next one comes. Raises FormatError at the end unless these bytes have that CRC."""
-        buf = memoryview(bytearray(_CHUNK))
+        buf = memoryview(bytearray(min(_CHUNK, length)))
         running = record_crc(self.arena, position, kind, length)
         for at in range(0, length, _CHUNK):
             piece = buf[: min(_CHUNK, length - at)]
@@ -171,46 +202,83 @@ class Log:
 
     def end(self):
         """Return the log position behind the last byte that the units of this log can hold."""
-        return self._limit(len(self.starts) - 1) if self.starts else 0
+        return self._ends[-1] if self._ends else 0
 
-    def _first(self, position):
-        """Return the first position behind this one where a unit says that a record begins, or -1."""
-        for first in self.firsts:
-            if first > position:
-                return first
+    def _behind_gap(self, position):
+        """Return where the unit after the missing one that held position begins, or -1."""
+        for start in self.starts:
+            if start > position:
+                return start
         return -1
 
     def _next(self, position):
-        """Return the position of the next record at or after position, or -1 at the end of the log."""
-        byte = self._header
+        """Return the position where a record may begin, at or after position, or -1 at the end of the log."""
+        head = self._header
         while 0 <= position < self.end():
             i = self._find(position)
-            if i < 0:  # a unit is missing here: go on in the next one that is there
-                position = self._first(position)
-                continue
+            if i < 0:  # a unit is missing here: the next one that is there may begin amidst a record
+                return self._behind_gap(position)
             offset = self._offset(i, position)
-            self.read_into(offset, memoryview(byte)[:1])
-            if byte[0] == PAD:
+            n = min(RECORD_HEADER, self._ends[i] - position)
+            self.read_into(offset, memoryview(head)[:n])
+            if head[0] == PAD:
                 position += self.program_size - offset % self.program_size
-            elif byte[0] == BLANK:
-                position = self._limit(i)
+            elif head[:n] == _NOTHING[:n]:
+                position = self._ends[i]
             else:
                 return position
         return -1
 
-    def records(self, end=None):
-        """Yield (position, kind, length) of each record header up to the log position end, bodies unchecked.
+    def records(self):
+        """Yield (position, kind, length) of each record, believing the headers, bodies unread.
 
-        For a log that commits() found whole up to end. Settings are left out.
+        For a log in order, which ends with a commit; raises FormatError, at the latest at its end, for any other.
         """
-        position = self._next(self.firsts[0]) if self.firsts else -1
-        while position >= 0 and (end is None or position < end):
+        position, last = 0, SPILL
+        while position < self.end():
             kind, length, _crc = self.header(position)
-            if kind in _KINDS and kind != SETTINGS:
-                yield position, kind, length
-                position = self._next(position + RECORD_HEADER + length)
-            else:  # what the digest doesn't cover: its length may be wrong
+            if last == COMMIT and self._header == _NOTHING and position >= self.starts[-1]:
+                return
+            if kind not in _KINDS or length > self.end() - position:
+                raise FormatError("no record at log position %d" % position)
+            if kind == SETTINGS:
+                self.check(position)
+                self.settings = position
+            yield position, kind, length
+            last = kind
+            position += RECORD_HEADER + length
+            if kind in (COMMIT, SPILL):
+                self.checkpoint = self.checkpoint or position
+                position = self._behind_padding(position)
+        if last != COMMIT:
+            raise FormatError("no commit at the end of the log")
+
+    def _behind_padding(self, position):
+        """Return where the transaction after the one that ends at position begins. Raises FormatError."""
+        i = self._find(position - 1)
+        if i < 0:
+            raise FormatError("log position %d is not on the medium" % (position - 1))
+        if position == self._ends[i]:  # the next unit goes on right here
+            return position
+        return position + -(self._offset(i, position - 1) + 1) % self.program_size
+
+    def checked(self, begin=0, end=None):
+        """Yield (position, kind, length, fingerprint) of each record from log position begin up to end whose CRC holds,
+        whatever is damaged between them."""
+        position = self._next(begin)
+        while position >= 0 and (end is None or position < end):
+            try:
+                kind, length, mark = self.check(position)
+            except FormatError:
                 position = self._resync(position)
+                continue
+            if kind == SETTINGS:
+                self.settings = max(self.settings, position)
+            yield position, kind, length, mark
+            position += RECORD_HEADER + length
+            if kind in (COMMIT, SPILL):
+                self.checkpoint = self.checkpoint or position
+                position = self._next(position)
 
     def _resync(self, position):
         """Return the position of the first record behind position whose CRC holds, or -1. Any byte may begin it."""
@@ -219,9 +287,9 @@ class Log:
         while 0 <= position < self.end():
             i = self._find(position)
             if i < 0:
-                position = self._first(position)
+                position = self._behind_gap(position)
                 continue
-            n = min(_WINDOW, self._limit(i) - position)
+            n = min(_WINDOW, self._ends[i] - position)
             self.read(position, memoryview(window)[:n])
             for at in range(n):
                 if window[at] in _KINDS:
@@ -234,35 +302,18 @@ class Log:
         return -1
 
     def commits(self):
-        """Yield (Commit, position behind its record, whole) for each commit of the log, everything checked.
-
-        whole is False when something in the log before it is damaged or missing: the digest tells. Behind the last
-        one, settings is the position of the log's last settings record, or -1.
-        """
-        digest = b""
-        running = sha256()
-        position = self._next(self.firsts[0]) if self.firsts else -1
-        whole = position == 0
-        while position >= 0:
-            try:
-                kind, length = self.check(position, running.update)
-            except FormatError:
-                # Of settings and of an unknown kind the digest saw nothing: it tells whether a record is missing there.
-                if self._header[0] in _KINDS and self._header[0] != SETTINGS:
-                    whole = False
-                    running = sha256()
-                position = self._resync(position)
-                continue
-            after = position + RECORD_HEADER + length
-            if kind == SETTINGS:
-                self.settings = position
-            if kind in (COMMIT, SPILL):
-                digest = running.digest()
-                running = sha256()
+        """Yield (Commit, position behind its record) of each commit with a right CRC. Bodies of other records are read
+        only where the headers make no sense. Whether a commit is whole, whole_commits in live.py says."""
+        end = 0
+        try:
+            for position, kind, length in self.records():
                 if kind == COMMIT:
                     commit = parse_commit(self.body(position)[1])
-                    whole = whole and commit.digest == digest
-                    yield commit, after, whole
-                    digest = commit.digest
-                running.update(digest)
-            position = self._next(after)
+                    end = position + RECORD_HEADER + length
+                    yield commit, end
+            return
+        except FormatError:
+            pass
+        for position, kind, length, _mark in self.checked(end):
+            if kind == COMMIT:
+                yield parse_commit(self.body(position)[1]), position + RECORD_HEADER + length

@@ -6,17 +6,16 @@ from .cbor import head, read_head, read_string, string_pieces
 from .errors import FormatError
 from .expand import decode, expand
 from .layout import get_u32, put_u32
-from .port import const
+from .port import const, sha256
 from .textcheck import check_utf8
 
 RECORD_HEADER = const(8)  # bytes: kind, length (3 bytes), CRC-32
 PAD = const(0x00)  # no record: the rest of this program unit is unused
 ENTRY = const(0x45)  # "E": a state entry
 TOMBSTONE = const(0x54)  # "T": a deleted key
-COMMIT = const(0x43)  # "C": ends a transaction; everything before it in this arena is a snapshot
+COMMIT = const(0x43)  # "C": ends a transaction; of each key the last record before it in this arena makes a snapshot
 SPILL = const(0x53)  # "S": ends a transaction that is no snapshot
 SETTINGS = const(0x4F)  # "O": the owner's settings; no part of a snapshot
-BLANK = const(0xFF)  # nothing was written here
 
 RECOVERABLE = const(1)  # flag of an entry: a channel with a channel_setup
 AS_TEXT = const(2)  # flag of an entry: the value is JSON text that the compact coding does not take, in a byte string
@@ -25,6 +24,7 @@ TOMBSTONE_VERSION = 0xFFFFFFFFFFFFFFFF
 MAX_KEY = const(400)  # bytes of a key's text
 MAX_SIGNATURE = const(64)  # bytes
 MAX_ENTRY_HEAD = const(512)  # bytes of an entry's body before its value, at most
+SUM_MASK = (1 << 128) - 1  # sums of fingerprints are modulo 2^128
 
 # Codes are positions in these tables, which only ever grow at their ends.
 TRIGGERS = ("first", "new-channel", "periodic", "address", "deleted", "retry")
@@ -47,6 +47,24 @@ def record_crc(arena, position, kind, length):
     put_u32(identity, 4, position)
     put_u32(identity, 8, kind << 24 | length)
     return crc32(bytes(identity))
+
+
+def record_hash(arena, position, kind, length, crc):
+    """Return a SHA-256 over a record's identity and header, to be fed its body: what the record is, and where.
+    fingerprint() makes a number of it."""
+    data = bytearray(16)
+    put_u32(data, 0, arena)
+    put_u32(data, 4, position)
+    put_u32(data, 8, kind << 24 | length)
+    put_u32(data, 12, crc)
+    running = sha256()
+    running.update(bytes(data))
+    return running
+
+
+def fingerprint(running):
+    """Return the fingerprint (below 2^128) of the record that running, a record_hash, was fed."""
+    return int.from_bytes(running.digest()[:16], "big")
 
 
 def parse_record_header(buf):
@@ -140,6 +158,11 @@ def parse_tombstone(data, node_id):
     return key, signature
 
 
+def parse_key(kind, data, node_id):
+    """Return the key from the first bytes of an entry's or tombstone's body. Raises FormatError if they are too few."""
+    return _decode_key(data, _uint(data, 0)[1] if kind == ENTRY else 0, node_id)[0]
+
+
 def entry_value(flags, coded):
     """Return the JSON text of an entry's value from its coded bytes. Raises FormatError."""
     if flags & AS_TEXT:
@@ -163,10 +186,10 @@ class Commit:
 
     number: counts snapshots of this medium from 1. time: unix seconds, or None if the board's clock was unset.
     trigger: one of TRIGGERS. strategy: one of STRATEGIES; updates: N of periodic, else 0. entries: live entries.
-    channels: recoverable channels among them. digest: 32 bytes, over all records of the arena up to here.
+    channels: recoverable channels among them. live: sum of the fingerprints of the records that make up the snapshot.
     """
 
-    def __init__(self, number, time, trigger, strategy, updates, entries, channels, digest=b""):
+    def __init__(self, number, time, trigger, strategy, updates, entries, channels, live=0):
         self.number = number
         self.time = time
         self.trigger = trigger
@@ -174,10 +197,10 @@ class Commit:
         self.updates = updates
         self.entries = entries
         self.channels = channels
-        self.digest = digest
+        self.live = live
 
-    def fields(self):
-        """Return the body up to the digest (which covers it too)."""
+    def body(self):
+        """Return the body of the record."""
         return (
             head(0, self.number)
             + (b"\xf6" if self.time is None else head(0, self.time))
@@ -186,11 +209,8 @@ class Commit:
             + head(0, self.updates)
             + head(0, self.entries)
             + head(0, self.channels)
+            + _bytes(self.live.to_bytes(16, "big"))
         )
-
-    def body(self):
-        """Return the whole body of the record."""
-        return self.fields() + _bytes(self.digest)
 
 
 def parse_commit(data):
@@ -206,10 +226,11 @@ def parse_commit(data):
     updates, p = _uint(data, p)
     entries, p = _uint(data, p)
     channels, p = _uint(data, p)
-    digest, p = read_string(data, p, 2)
-    if p != len(data) or len(digest) != 32 or trigger >= len(TRIGGERS) or strategy >= len(STRATEGIES):
+    live, p = read_string(data, p, 2)
+    if p != len(data) or len(live) != 16 or trigger >= len(TRIGGERS) or strategy >= len(STRATEGIES):
         raise FormatError("a commit that this program does not understand")
-    return Commit(number, time, TRIGGERS[trigger], STRATEGIES[strategy], updates, entries, channels, digest)
+    live = int.from_bytes(live, "big")
+    return Commit(number, time, TRIGGERS[trigger], STRATEGIES[strategy], updates, entries, channels, live)
 
 
 def settings_body(strategy, updates):

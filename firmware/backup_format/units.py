@@ -18,17 +18,18 @@ class UnitHeader:
 
     erase_size, program_size: bytes, powers of two. arena: number of the arena it belongs to, from 1. sequence: rises by
     one with every unit that is opened. start: log position of its first byte after the header; what an earlier unit of
-    this arena holds from there on is void. first: log position of the first record that begins in it. unit: its own
-    place on the medium. erases: how often it was erased. node_id: 33 bytes.
+    this arena holds from there on is void. before: start of the unit that was opened before it in this arena, 0 for the
+    first: should that unit be lost, this still says what it made void. unit: its own place on the medium. erases: how
+    often it was erased. node_id: 33 bytes.
     """
 
-    def __init__(self, erase_size, program_size, arena, sequence, start, first, unit, erases, node_id):
+    def __init__(self, erase_size, program_size, arena, sequence, start, before, unit, erases, node_id):
         self.erase_size = erase_size
         self.program_size = program_size
         self.arena = arena
         self.sequence = sequence
         self.start = start
-        self.first = first
+        self.before = before
         self.unit = unit
         self.erases = erases
         self.node_id = node_id
@@ -45,7 +46,7 @@ class UnitHeader:
         put_u32(buf, 8, self.arena)
         put_u32(buf, 12, self.sequence)
         put_u32(buf, 16, self.start)
-        put_u32(buf, 20, self.first)
+        put_u32(buf, 20, self.before)
         put_u32(buf, 24, self.unit)
         put_u32(buf, 28, self.erases)
         buf[32:65] = self.node_id

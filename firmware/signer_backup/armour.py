@@ -10,9 +10,12 @@ SHA-256 of these bytes in hex, a line that ends it. The last unit is cut off beh
 from binascii import b2a_base64, hexlify
 
 from backup_format.errors import FormatError
-from backup_format.log import Log, read_headers
+from backup_format.log import find_arenas, open_log
 from backup_format.port import const, sha256
 from backup_format.units import UNIT_HEADER
+
+from .mount import load_newest
+from .state import State
 
 BEGIN = "-----BEGIN VLS BACKUP-----"
 END = "-----END VLS BACKUP-----"
@@ -54,19 +57,11 @@ def armoured(device):
 
 def _newest(device):
     """Return (Log, Commit, log position behind it) of the newest whole snapshot."""
-    arenas = {}
-    for header in read_headers(device.read_into, device.erase_size, device.size // device.erase_size):
-        arenas.setdefault(header.arena, []).append((header.sequence, header))
+    arenas = find_arenas(device.read_into, device.erase_size, device.size // device.erase_size)
     for arena in sorted(arenas, reverse=True):
-        log = None
-        for _, header in sorted(arenas[arena], key=lambda item: item[0]):
-            if log is None:
-                log = Log(device.read_into, device.erase_size, header.program_size, arena)
-            log.add(header)
-        best = None
-        for commit, end, whole in log.commits():
-            if whole:
-                best = log, commit, end
-        if best:
-            return best
+        log = open_log(device.read_into, device.erase_size, arena, arenas[arena])
+        if log:
+            commit, end, _number = load_newest(log, State(b""))
+            if commit:
+                return log, commit, end
     raise FormatError("there is no whole snapshot")

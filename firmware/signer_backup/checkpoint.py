@@ -1,7 +1,10 @@
-"""What a checkpoint copies of the state's records into a new arena."""
+"""What a checkpoint copies of the state's records into a new arena, and when changes alone won't do."""
 
 from backup_format.errors import FormatError
 from backup_format.records import ENTRY, RECORD_HEADER, TOMBSTONE
+
+from .blockdev import MediumError
+from .index import NOWHERE
 
 
 def stored_bytes(state):
@@ -27,3 +30,17 @@ def copy_record(writer, log, position):
     if kind not in (ENTRY, TOMBSTONE) or length > log.end() - position:
         raise FormatError("no entry at log position %d" % position)
     return writer.append_from(kind, length, lambda: log.stream(position, kind, length, crc))
+
+
+def replaced_sum(state, changed):
+    """Return the sum of the fingerprints of the records that the keys of changed replace; None if one can't be read:
+    then a checkpoint must make a new sum."""
+    total = 0
+    try:
+        for key in changed:
+            position = state.index.position(state.index.find(key))
+            if position != NOWHERE:
+                total += state.log.check(position)[2]
+    except (FormatError, MediumError):
+        return None
+    return total

@@ -1,28 +1,11 @@
 """What lies on a medium: an own journal of whatever version, or something of another kind."""
 
 from backup_format.errors import FormatError
-from backup_format.log import Log
 from backup_format.port import const
 from backup_format.units import UNIT_HEADER, parse_unit_header
 
 _SECTOR = const(512)
 _PARTITIONS = const(446)  # of a master boot record: four of 16 bytes, the type in the fifth
-
-
-def open_log(device, arena, units):
-    """Return the Log of an arena from its units, in their order; those that hold something else by now are left out.
-
-    Raises MediumError, FormatError.
-    """
-    log = Log(device.read_into, device.erase_size, device.program_size, arena)
-    buf = bytearray(UNIT_HEADER)
-    for unit in units:
-        device.read_into(unit * device.erase_size, buf)
-        header = parse_unit_header(buf)
-        if header and header.arena == arena and header.unit == unit:
-            log.program_size = header.program_size
-            log.add(header)
-    return log
 
 
 def headers(device):

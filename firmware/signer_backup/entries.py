@@ -11,8 +11,10 @@ from backup_format.records import (
     TOMBSTONE_VERSION,
     entry_head,
     expand_value,
+    fingerprint,
     parse_entry_head,
     parse_tombstone,
+    record_hash,
     tombstone_body,
 )
 
@@ -78,17 +80,22 @@ class Entry(_Value):
 class StoredEntry(_Value):
     """An entry on the medium, in the record at position of log. It stays what it was when key's entry changes."""
 
-    def __init__(self, log, position):
-        """Raises FormatError if there is no such record, or a damaged one."""
+    def __init__(self, log, position, summed=False):
+        """Raises FormatError if there is no such record, or a damaged one. summed: fingerprint gets the record's."""
         self._log = log
         self._place = (position,) + log.header(position)
         kind, length = self._place[1:3]
         if kind not in (ENTRY, TOMBSTONE) or length > log.end() - position:
             raise FormatError("no entry at log position %d" % position)
         head = b""
+        running = record_hash(log.arena, *self._place) if summed else None
         for piece in log.stream(*self._place):
+            if summed:
+                running.update(piece)
             if len(head) < MAX_ENTRY_HEAD:
                 head += bytes(piece)
+        if summed:
+            self.fingerprint = fingerprint(running)
         if kind == TOMBSTONE:
             self.key, self.signature = parse_tombstone(head, log.node_id)
             self.version = TOMBSTONE_VERSION

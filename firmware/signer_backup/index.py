@@ -24,7 +24,7 @@ class Index:
 
     The salt (bytes, random per start) keeps a peer from choosing keys that collide. slot (0 or 1) says which of a row's
     two positions counts: a checkpoint fills the other one and then flips it, so that a checkpoint that fails changes
-    nothing.
+    nothing. A mount notes in the other one what it finds, until it knows which snapshot is whole.
     """
 
     def __init__(self, salt):
@@ -107,15 +107,20 @@ class Index:
     def _row(self, row):
         return self._buckets[row // _BUCKET], row % _BUCKET * _ROW
 
-    def position(self, row):
-        """Return the log position of the row's record, or NOWHERE."""
+    def position(self, row, other=False):
+        """Return the log position of the row's record, or NOWHERE; other: in the slot that does not count yet."""
         rows, at = self._row(row)
-        return get_u32(rows, at + _HASH + 4 * self.slot)
+        return get_u32(rows, at + _HASH + 4 * (self.slot ^ other))
 
     def set_position(self, row, position, other=False):
         """Set the row's log position; other: in the slot that does not count yet."""
         rows, at = self._row(row)
         put_u32(rows, at + _HASH + 4 * (self.slot ^ other), position)
+
+    def clear_other(self):
+        """Set every row's position in the slot that does not count yet to NOWHERE."""
+        for row in self.rows():
+            self.set_position(row, NOWHERE, True)
 
     def flags(self, row):
         """Return the row's flags."""

@@ -5,23 +5,23 @@ any number of power cuts; until it has returned, the snapshot before it can.
 """
 
 from backup_format.errors import FormatError
-from backup_format.log import Log, read_headers
+from backup_format.log import Log, find_arenas, open_log
 from backup_format.port import const, ticks_since
-from backup_format.records import ENTRY, MAX_ENTRY_HEAD, RECORD_HEADER, TOMBSTONE
 from backup_format.units import NO_NODE, UNIT_HEADER
 
 from .blockdev import CheckedDevice, MediumError
-from .checkpoint import copy_record, stored_bytes
-from .content import open_log
+from .checkpoint import copy_record, replaced_sum, stored_bytes
 from .foreign import ForeignError, Heads
-from .index import NOWHERE
+from .mount import load_newest
 from .reopen import reopen
 from .ring import MediumFullError, Ring
 from .settings import append_settings, find_settings
 from .writer import Writer
 
 _ATTEMPTS = const(3)  # each in other units
-_COMMIT = const(160)  # bytes of a commit's record and of settings, at most
+_COMMIT = const(80)  # bytes of a commit's record and of settings, at most
+_CHANGES = const(4)  # an arena grows up to its checkpoint and that many times as much: so checkpoints add 25 % at most,
+_CHANGES_UNITS = const(8)  # or up to so many erase units beside it; a start reads all the headers
 _HOLD_MS = const(30000)
 _MIN_UNITS = const(4)
 _MIN_PROGRAM = const(128)  # a unit header must fit into one program unit
@@ -30,17 +30,19 @@ _MIN_PROGRAM = const(128)  # a unit header must fit into one program unit
 class Journal:
     """open_device() -> the board's BlockDevice; it may raise OSError, and is asked again after a failure.
 
-    device: the CheckedDevice over it, None before the first mount. last: the newest Commit, or None. number: of the
-    newest snapshot ever written here, whole or not. node_id: whose, or None. settings: (strategy, updates) that the
-    owner has set, or None. settings_unit: the erase unit with them, or None. hold: reading of ticks_ms, or None; for
-    half a minute from then on nothing is mounted: a format is under way.
+    device: the CheckedDevice over it, None before the first mount. last: the newest Commit, or None; last_log,
+    last_end: its Log, and the position behind it there. number: of the newest snapshot ever written here, whole or not.
+    node_id: whose, or None. settings: (strategy, updates) that the owner has set, or None. settings_unit: the erase
+    unit with them, or None. hold: reading of ticks_ms, or None; for half a minute from then on nothing is mounted: a
+    format is under way.
     """
 
     def __init__(self, open_device):
         self.device = None
         self._known = False  # the medium was read: what it holds is in the state
         self._open_device = open_device
-        self.last = None
+        self.last = self.last_log = None
+        self.last_end = 0
         self.number = 0
         self.node_id = None
         self.settings = None
@@ -48,7 +50,6 @@ class Journal:
         self.hold = None
         self._ring = None
         self._writer = None
-        self._committed = None  # Log of the arena that holds the newest snapshot
         self._arena = 0
         self._opened = 0
         self._must_checkpoint = False
@@ -61,20 +62,18 @@ class Journal:
         return self._known and not self.device.failed
 
     def arenas(self, read_into=None):
-        """Return {arena number: [units, in the order of their sequence]} of what lies on the medium.
+        """Return {arena number: its units} of what lies on the medium, as log takes it. Some of it may be none.
 
-        read_into: what reads their headers, else the device. Raises MediumError, and FormatError for a newer version.
+        read_into: what reads their beginnings, else the device. Raises MediumError, FormatError for a newer version.
         """
-        found = {}
-        read_into = read_into or self.device.read_into
-        for header in read_headers(read_into, self.device.erase_size, self._ring.units):
-            found.setdefault(header.arena, []).append((header.sequence, header.unit))
-            self._ring.note(header)
-        return {arena: [unit for _sequence, unit in sorted(units)] for arena, units in found.items()}
+        return find_arenas(read_into or self.device.read_into, self.device.erase_size, self._ring.units)
 
     def log(self, arena, units):
-        """Return the Log of an arena from its units, as arenas() gives them. Raises MediumError, FormatError."""
-        return open_log(self.device, arena, units)
+        """Return the Log of an arena from its units as arenas() gives them, None if they hold something else by now.
+
+        Raises MediumError, FormatError.
+        """
+        return open_log(self.device.read_into, self.device.erase_size, arena, units, self._ring.note)
 
     def mount(self, state):
         """Find the newest whole snapshot and load its keys into state.
@@ -93,12 +92,11 @@ class Journal:
             self._forget(state)
         self.open()
         self.settings = self.settings_unit = None
-        heads = Heads(self.device)
-        found = self.arenas(heads.read_into)
-        if not found:
-            heads.refuse_foreign()
-        log, commit, end = self._newest(found)
-        self._arena = max(found) if found else 0
+        try:
+            log, commit, end = self._load_newest(state)
+        except BaseException:
+            state.unload()
+            raise
         if commit:
             # A newer snapshot that is damaged stays where it is: it may be all that is left of something.
             self._must_checkpoint = log.arena != self._arena or commit.number != self.number
@@ -106,18 +104,11 @@ class Journal:
                 self._must_checkpoint = True
             if log.settings >= end:  # to go on behind the snapshot would make them void
                 self._must_checkpoint = True
-            try:
-                state.log = log
-                self._load(state, log, end)
-            except BaseException:
-                state.unload()
-                raise
-            self.last = commit
+            self.last, self.last_log, self.last_end = commit, log, end
             self.node_id = log.node_id
             self._writer = Writer(self.device, log, self._open_unit)
-            self._writer.resume(end, commit.digest)
+            self._writer.resume(commit, end)
             self._opened = len(log.units)
-            self._committed = log
         self.settings = self.settings or kept
         self._known = True
 
@@ -126,9 +117,8 @@ class Journal:
         for row in state.stored_rows():
             state.lose(row)
         state.log = None
-        self.last = None
+        self.last = self.last_log = None
         self._writer = None
-        self._committed = None
         self._opened = 0
 
     def open(self):
@@ -153,35 +143,32 @@ class Journal:
         if state.log is not None:
             state.clear()
         self._known = False
-        self.last = self.node_id = self._writer = self._committed = None
+        self.last = self.last_log = self.node_id = self._writer = None
         self.number = 0
 
-    def _newest(self, found):
-        """Return (Log, Commit, log position behind it) of the newest whole snapshot; (None, None, 0): none."""
+    def _load_newest(self, state):
+        """Load the newest whole snapshot into state; return (Log, Commit, position behind it), or (None, None, 0)."""
+        heads = Heads(self.device)
+        found = self.arenas(heads.read_into)
+        self._arena = 0
         for arena in sorted(found, reverse=True):
             log = self.log(arena, found[arena])
-            best = None
-            for commit, end, whole in log.commits():
-                self.number = max(self.number, commit.number)
-                if whole:
-                    best = (log, commit, end)
-            if self.settings is None:
-                self.settings, self.settings_unit = find_settings(log)
-            if best:
-                return best
+            if log:
+                self._arena = self._arena or arena
+                commit, end, number = load_newest(log, state)
+                self.number = max(self.number, number)
+                if self.settings is None:
+                    self.settings, self.settings_unit = find_settings(log)
+                if commit:
+                    return log, commit, end
+        if not self._arena:
+            heads.refuse_foreign()
         return None, None, 0
-
-    def _load(self, state, log, end):
-        for position, kind, length in log.records(end):
-            if kind in (ENTRY, TOMBSTONE):
-                head = bytearray(min(MAX_ENTRY_HEAD, length))
-                log.read(position + RECORD_HEADER, head)
-                state.load(kind, bytes(head), position, log.node_id)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def write(self, state, node_id, commit=None):
-        """Write what changed in state: as a snapshot if commit (a Commit without digest) is given, else as a spill.
+        """Write what changed in state: as a snapshot if commit (a Commit without its sum) is given, else as a spill.
 
         Raises MediumError, FormatError, MemoryError; the state is as before then, and so is the newest snapshot.
         """
@@ -191,11 +178,10 @@ class Journal:
             self.node_id = node_id
         if self.node_id != node_id:
             raise MediumError("the medium holds backups of another node: not overwritten")
-        self._write(state, state.changed, commit, None)
+        end = self._write(state, state.changed, commit, None)
         if commit is not None:
-            self.last = commit
+            self.last, self.last_log, self.last_end = commit, state.log, end
             self.number = commit.number
-            self._committed = state.log
 
     def configure(self, state, settings):
         """Write settings, and nothing that changed in state: when this returns, they stay whatever comes.
@@ -208,43 +194,52 @@ class Journal:
         self.settings = settings
 
     def _write(self, state, changed, commit, settings):
+        """Write a transaction; return the log position behind its last record."""
         for attempt in range(_ATTEMPTS):
             if commit is not None and state.index.lost:
                 raise MediumError("the medium lost %d entries: waiting for the node's full state" % state.index.lost)
             try:
-                if self._fits(state):
-                    self._write_changes(state, changed, commit, settings)
+                replaced = replaced_sum(state, changed) if self._fits(state) else None
+                if replaced is None:
+                    end = self._write_checkpoint(state, changed, commit, settings or self.settings)
                 else:
-                    self._write_checkpoint(state, changed, commit, settings or self.settings)
-                break
+                    end = self._write_changes(state, changed, commit, settings, replaced)
+                self.device.failed = False
+                return end
             except (MediumFullError, ForeignError):
                 raise
             except MediumError:
                 self._ring.failed()
                 if attempt == _ATTEMPTS - 1:
                     raise
-        self.device.failed = False
 
     def _fits(self, state):
         """Return whether the changes go into the current arena."""
         if not self._writer or self._must_checkpoint or state.log_damaged:
             return False
-        if self._writer.log.node_id != (self.node_id or NO_NODE):
+        log = self._writer.log
+        if log.node_id != (self.node_id or NO_NODE):
             return False
-        limit = self._ring.units // (2 if self._committed in (None, state.log) else 4)
+        most = max(_CHANGES * log.checkpoint, _CHANGES_UNITS * self._payload())
+        if self._writer.end - log.checkpoint > most:
+            return False
+        limit = self._ring.units // (2 if self.last_log in (None, log) else 4)
         needed = state.changed_bytes + _COMMIT + self.device.program_size
         return needed <= self._writer.room() + max(0, limit - self._opened) * self._payload()
 
     def _payload(self):
         return self.device.erase_size - UNIT_HEADER
 
-    def _write_changes(self, state, changed, commit, settings):
+    def _write_changes(self, state, changed, commit, settings, replaced):
         writer = self._writer
-        writer.begin()
+        writer.begin(replaced)
         unit = append_settings(writer, settings)
         self._append_changed(writer, changed)
-        writer.finish(commit)
+        end = writer.finish(commit)
+        self._must_checkpoint = True  # should memory end here, the sum is ahead of the index
         self._written(state, changed, unit)
+        self._must_checkpoint = False
+        return end
 
     def _append_changed(self, writer, changed):
         for entry in changed.values():
@@ -269,8 +264,7 @@ class Journal:
         writer.begin()
         unit = append_settings(writer, settings)
         index = state.index
-        for row in index.rows():
-            index.set_position(row, NOWHERE, True)
+        index.clear_other()
         for row in state.stored_rows():
             try:
                 index.set_position(row, copy_record(writer, state.log, index.position(row)), True)
@@ -280,14 +274,16 @@ class Journal:
         self._append_changed(writer, changed)
         for entry in changed.values():
             index.set_position(index.find(entry.key), entry.position, True)
-        writer.finish(commit)
+        end = writer.finish(commit)
         # From here on nothing can fail.
         index.slot ^= 1
         state.log = log
         state.log_damaged = False
         self._writer = writer
+        log.checkpoint = writer.end
         self._must_checkpoint = False
         self._written(state, changed, unit)
+        return end
 
     def _check_room(self, state):
         """Raise MediumFullError if the whole state can't fit: before anything is erased for it in vain."""
@@ -302,12 +298,12 @@ class Journal:
         """Return whether unit holds the settings, or a part of the newest snapshot or of the state since."""
         if unit == self.settings_unit:
             return True
-        if self._committed and unit in self._committed.units:
+        if self.last_log and unit in self.last_log.units:
             return True
         return self._writer is not None and unit in self._writer.log.units
 
-    def _open_unit(self, log, start, first, buf):
+    def _open_unit(self, log, start, buf):
         """Open the next unit of the ring for log; return its byte offset."""
-        offset = self._ring.open(log, start, first, buf, self.node_id or NO_NODE, self._is_needed)
+        offset = self._ring.open(log, start, buf, self.node_id or NO_NODE, self._is_needed)
         self._opened += 1
         return offset

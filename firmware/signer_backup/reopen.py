@@ -1,9 +1,8 @@
 """Whether a medium that was gone for a while is the one that a journal knows (docs/media-format.md)."""
 
 from backup_format.errors import FormatError
-from backup_format.log import read_headers
-from backup_format.port import sha256
-from backup_format.records import COMMIT, SPILL, parse_commit
+from backup_format.log import find_arenas, read_header
+from backup_format.records import SUM_MASK
 
 from .blockdev import MediumError, NoDevice
 from .foreign import Heads
@@ -28,7 +27,7 @@ def reopen(device, open_device, writer, sequence):
         if not same:
             device.device = NoDevice(why)
     if same:
-        writer.resume(writer.end, writer.digest)
+        writer.interrupted()
         device.failed = False
     return same
 
@@ -41,20 +40,22 @@ def is_blank_or_same(device, writer, sequence):
     """
     try:
         heads = Heads(device)
-        units = {}
-        for header in read_headers(heads.read_into, device.erase_size, device.size // device.erase_size):
-            if header.sequence > sequence:
-                raise FormatError("newer")
-            if header.unit in writer.log.units:
-                units[header.unit] = header.arena, header.start, header.first
+        read_into, size = device.read_into, device.erase_size
+        arenas = find_arenas(heads.read_into, size, device.size // size)
         if not heads.used:
             return False
+        for units in arenas.values():
+            for said, unit in units:
+                if said > sequence and read_header(read_into, size, unit):
+                    raise FormatError("newer")
         log = writer.log
-        for unit, start, first in zip(log.units, log.starts, log.firsts):
+        for unit, start in zip(log.units, log.starts):
+            header = read_header(read_into, size, unit)
             # What a write that failed opened, behind the last good one, may have no header.
-            if start < writer.end and units.get(unit) != (log.arena, start, first):
+            if start < writer.end and (not header or (header.arena, header.start) != (log.arena, start)):
                 raise FormatError("other units")
-        if _digest(log, writer.end) != writer.digest:
+        tail = sum([mark for _position, _kind, _length, mark in log.checked(writer.anchor, writer.end)])
+        if tail & SUM_MASK != writer.tail:
             raise FormatError("other records")
     except FormatError:
         raise MediumError(
@@ -62,24 +63,3 @@ def is_blank_or_same(device, writer, sequence):
             "board to go on with this one"
         ) from None
     return True
-
-
-def _digest(log, end):
-    """Return the digest behind the last transaction of log before end: as its last commit says (a SHA-256 over all that
-    comes before), and from there on as the records say, which have only their CRC and no digest of their own."""
-    commit, digest = -1, b""
-    for position, kind, _length in log.records(end):
-        if kind == COMMIT:
-            commit = position
-    if commit >= 0:
-        digest = parse_commit(log.body(commit)[1]).digest
-    running = sha256()
-    running.update(digest)
-    for position, kind, _length in log.records(end):
-        if position > commit:
-            log.check(position, running.update)
-            if kind == SPILL:
-                digest = running.digest()
-                running = sha256()
-                running.update(digest)
-    return digest

@@ -49,10 +49,10 @@ class Ring:
         """Return how many units could be opened; is_needed(unit) says which must stay as they are."""
         return sum(unit not in self._bad and not is_needed(unit) for unit in range(self.units))
 
-    def open(self, log, start, first, buf, node_id, is_needed):
+    def open(self, log, start, buf, node_id, is_needed):
         """Erase the next unit that may be used, add it to log, pack its header into buf; return its byte offset.
 
-        start, first: log positions, as in UnitHeader. Raises MediumError; ForeignError if that would overwrite what is
+        start: log position, as in UnitHeader. Raises MediumError; ForeignError if that would overwrite what is
         not ours.
         """
         failed = 0
@@ -76,7 +76,8 @@ class Ring:
                 continue
             self.sequence += 1
             size = self._device.erase_size, self._device.program_size
-            header = UnitHeader(size[0], size[1], log.arena, self.sequence, start, first, unit, erases, node_id)
+            before = log.starts[-1] if log.starts else 0
+            header = UnitHeader(size[0], size[1], log.arena, self.sequence, start, before, unit, erases, node_id)
             header.pack_into(buf)
             log.add(header)
             return offset

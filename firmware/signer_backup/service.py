@@ -50,24 +50,33 @@ class BackupService:
             raise ServiceError(NO_MEDIUM, self._runtime.last_error or "the medium was not read yet")
         return self._journal.device
 
-    def _commits(self):
-        """Yield (Log, Commit, log position behind it, whole) of the whole medium, oldest first."""
-        journal = self._journal
+    def _logs(self, newest_first):
+        """Yield the Log of each arena on the medium."""
         self._medium()
-        found = journal.arenas()
+        found = self._journal.arenas()
+        for arena in sorted(found, reverse=newest_first):
+            log = self._journal.log(arena, found[arena])
+            if log:
+                yield log
+
+    def _commits(self):
+        """Yield (Log, Commit) of the whole medium, oldest first."""
         last = None
-        for arena in sorted(found):
-            log = journal.log(arena, found[arena])
-            for commit, end, whole in log.commits():
+        for log in self._logs(False):
+            for commit, _end in log.commits():
                 # A write that failed at its very end can leave a snapshot whose number the next one has too.
-                if last and (last[1].number != commit.number or (last[3] and not whole)):
+                if last and last[1].number != commit.number:
                     yield last
-                last = log, commit, end, whole
+                last = log, commit
         if last:
             yield last
 
     def list(self, payload):
-        """Payload: u8, 0 to begin, 1 to go on. Answer: JSON {"snapshots": [...], "more": bool}, oldest first."""
+        """Payload: u8, 0 to begin, 1 to go on. Answer: JSON {"snapshots": [...], "more": bool}, oldest first.
+
+        Only commits are read. whole: True for the newest whole snapshot, False for what is newer: damaged, or its write
+        failed; None for older ones: who pulls one checks it.
+        """
         if len(payload) != 1:
             raise ServiceError(E_MALFORMED, "list takes one byte")
         listing, self._listing = self._listing, None  # gone if the medium fails in between
@@ -76,7 +85,8 @@ class BackupService:
         elif listing is None:
             raise ServiceError(E_ORDER, "no list was begun")
         page = []
-        for log, commit, _end, whole in listing:
+        newest = self._journal.last.number if self._journal.last else 0
+        for log, commit in listing:
             page.append(
                 {
                     "number": commit.number,
@@ -85,7 +95,7 @@ class BackupService:
                     "channels": commit.channels,
                     "entries": commit.entries,
                     "arena": log.arena,
-                    "whole": whole,
+                    "whole": False if commit.number > newest else True if commit.number == newest else None,
                 }
             )
             if len(page) == _PAGE:
@@ -100,24 +110,20 @@ class BackupService:
         number = get_u32(payload, 0)
         journal = self._journal
         self._medium()
-        if number == 0:
-            if journal.last is None:
-                error = self._runtime.last_error
-                raise ServiceError(NO_SNAPSHOT, "no snapshot yet" + (": " + error if error else ""))
-            number = journal.last.number
-        for log, commit, end, whole in self._commits():
-            if commit.number == number:
-                return json.dumps(
-                    {
-                        "number": number,
-                        "whole": whole,
-                        "arena": log.arena,
-                        "end": end,
-                        "erase_size": log.erase_size,
-                        "program_size": log.program_size,
-                        "units": _ranges(log.units),
-                    }
-                ).encode()
+        if number == 0 and journal.last is None:
+            error = self._runtime.last_error
+            raise ServiceError(NO_SNAPSHOT, "no snapshot yet" + (": " + error if error else ""))
+        if journal.last and number in (0, journal.last.number):
+            return _place(journal.last.number, journal.last_log, journal.last_end)
+        for log in self._logs(True):
+            place = None
+            for commit, end in log.commits():
+                if commit.number == number:
+                    place = _place(number, log, end)
+                if commit.number > number:
+                    break
+            if place:
+                return place
         raise ServiceError(NO_SUCH_SNAPSHOT, "no snapshot number %d" % number)
 
     def read(self, payload):
@@ -168,6 +174,20 @@ class BackupService:
                 "clock": runtime.clock(),
             }
         ).encode()
+
+
+def _place(number, log, end):
+    """Return the answer to OPEN: where the snapshot number that ends at log position end of log lies."""
+    return json.dumps(
+        {
+            "number": number,
+            "arena": log.arena,
+            "end": end,
+            "erase_size": log.erase_size,
+            "program_size": log.program_size,
+            "units": _ranges(log.units),
+        }
+    ).encode()
 
 
 def _ranges(units):

@@ -6,11 +6,8 @@ It is the store that the signer's loop works on (get, put, delete, keys), and wh
 from backup_format.errors import FormatError
 from backup_format.records import (
     RECOVERABLE,
-    TOMBSTONE,
     TOMBSTONE_VERSION,
     entry_head,
-    parse_entry_head,
-    parse_tombstone,
     tombstone_body,
 )
 
@@ -154,25 +151,39 @@ class State:
         if self.changed_bytes > self._budget and self.spill:
             self.spill()
 
-    def load(self, kind, body_head, position, node_id):
-        """Take a record of the newest snapshot into the index (at mount). RAM may hold a newer entry already."""
-        if kind == TOMBSTONE:
-            key, signature = parse_tombstone(body_head, node_id)
-            version, flags = TOMBSTONE_VERSION, DELETED
-        else:
-            record_flags, key, version, signature, _size, _p = parse_entry_head(body_head, node_id)
-            flags = LIVE | (CHANNEL | OBSERVED if record_flags & RECOVERABLE else 0)
-        held = self.changed.get(key)
-        if held and (version > held.version or (version == held.version and signature == held.signature)):
-            del self.changed[key]
-            self.changed_bytes -= held.cost()
-        row = self.index.add(key)
+    def load(self, stored, position):
+        """Take a StoredEntry of the newest snapshot into the index (at mount). RAM may hold another of its key."""
+        row = self.index.add(stored.key)
         self.index.set_position(row, position)
-        if flags & CHANNEL:
-            self.mark_peer(key)
-            row = self.index.find(key)
-        if key not in self.changed:
-            self.index.set_flags(row, self.index.flags(row) & PEER | flags)
+        if stored.flags & RECOVERABLE:
+            self.mark_peer(stored.key)
+        if stored.key not in self.changed:
+            self._set_stored(stored)
+
+    def _set_stored(self, stored):
+        """Set the flags of an entry's row as the medium has it."""
+        flags = DELETED if stored.version == TOMBSTONE_VERSION else LIVE
+        if stored.flags & RECOVERABLE:
+            flags |= CHANNEL | OBSERVED
+        row = self.index.find(stored.key)
+        self.index.set_flags(row, self.index.flags(row) & PEER | flags)
+
+    def loaded(self):
+        """All of the newest snapshot was taken: forget what RAM holds that is no newer.
+
+        Raises FormatError, MediumError; nothing is forgotten then.
+        """
+        older = []
+        for key, held in self.changed.items():
+            position = self.index.position(self.index.find(key))
+            if position != NOWHERE:
+                stored = StoredEntry(self.log, position)
+                same = stored.version == held.version and stored.signature == held.signature
+                if stored.version > held.version or same:
+                    older.append(stored)
+        for stored in older:
+            self.changed_bytes -= self.changed.pop(stored.key).cost()
+            self._set_stored(stored)
 
     def unload(self):
         """Forget what load took: the medium could not be read to its end."""
@@ -181,7 +192,7 @@ class State:
         for row in self.index.rows():
             self.index.set_position(row, NOWHERE)
             if self.index.digest(row) not in changed:
-                self.index.set_flags(row, self.index.flags(row) & PEER)
+                self.index.set_flags(row, self.index.flags(row) & (PEER | LOST))
 
     def clear(self):
         """Forget everything. The next get raises, so that the node attaches anew."""

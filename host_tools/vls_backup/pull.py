@@ -12,7 +12,15 @@ from vls_backup.console import age, emit, printable, say, when
 from vls_backup.errors import NoSnapshotError
 from vls_backup.link import Link
 from vls_backup.progress import progress_bar
-from vls_backup.snapshots import Listed, Snapshot, list_snapshots, read_snapshot, status, to_backup_file
+from vls_backup.snapshots import (
+    Listed,
+    Snapshot,
+    check_snapshots,
+    list_snapshots,
+    read_snapshot,
+    status,
+    to_backup_file,
+)
 from vls_backup.transport import open_board
 
 _EXAMPLES = """\b
@@ -51,7 +59,7 @@ def command(port: str, output: str | None, generation: int | None, listing: bool
     with open_board(port) as (link, hello):
         say(printable(f"Board {hello.get('board')}, firmware {hello.get('firmware')}."))
         if listing:
-            _print_list(list_snapshots(link), as_json)
+            _print_list(_list(link), as_json)
             return
         number = _resolve(link, generation)
         with progress_bar("Pulling") as progress:
@@ -73,14 +81,27 @@ def _resolve(link: Link, generation: int | None) -> int:
         return 0
     if generation > 0:
         return generation
-    whole = [item.number for item in list_snapshots(link) if item.whole]
+    found = list_snapshots(link)
+    whole: list[int] = []
+    with progress_bar("Checking") as progress:
+        for arena in check_snapshots(link, found, progress):
+            whole[:0] = [item.number for item in arena if item.whole]
+            if len(whole) >= -generation:
+                return whole[generation]
     if not whole:
         return 0  # the board says why
-    if len(whole) < -generation:
-        raise NoSnapshotError(
-            f"--generation {generation}: the board holds {len(whole)} whole snapshots; the oldest is number {whole[0]}."
-        )
-    return whole[generation]
+    raise NoSnapshotError(
+        f"--generation {generation}: the board holds {len(whole)} whole snapshots; the oldest is number {whole[0]}."
+    )
+
+
+def _list(link: Link) -> list[Listed]:
+    """Return the snapshots on the board, those of its newest arena checked: not all, which can take long on a card."""
+    found = list_snapshots(link)
+    with progress_bar("Checking") as progress:
+        for newest in check_snapshots(link, found, progress):
+            return found[: -len(newest)] + newest
+    return found
 
 
 def _print_list(found: list[Listed], as_json: bool) -> None:
@@ -92,10 +113,12 @@ def _print_list(found: list[Listed], as_json: bool) -> None:
         return
     emit(f"{'number':>6}  {'time':<20}  {'trigger':<11}  {'channels':>8}\n")
     for s in found:
-        broken = "" if s.whole else "  not whole"
+        broken = {True: "", False: "  not whole", None: "  not checked"}[s.whole]
         emit(f"{s.number:>6}  {when(s.time):<20}  {s.trigger:<11}  {s.channels:>8}{broken}\n")
-    if not all(s.whole for s in found):
-        say("Not whole: damaged or, if it is one of the oldest, already overwritten in part. It can't be pulled.")
+    if any(s.whole is None for s in found):
+        say("Not checked: older ones are checked when they are pulled. The oldest may be overwritten in part.")
+    if any(s.whole is False for s in found):
+        say("Not whole: damaged, or its writing failed. It can't be pulled.")
 
 
 def _say_what(snapshot: Snapshot) -> None:
@@ -110,7 +133,7 @@ def _say_what(snapshot: Snapshot) -> None:
 
 def _say_what_is_missing(link: Link, snapshot: Snapshot) -> None:
     """Say what the newest snapshot lacks, so that nobody takes an old state for the present one."""
-    damaged = [s.number for s in list_snapshots(link) if s.number > snapshot.commit.number and not s.whole]
+    damaged = [s.number for s in list_snapshots(link) if s.number > snapshot.commit.number and s.whole is False]
     if damaged:
         say(
             f"Warning: snapshot {damaged[-1]} is newer, but damaged. This one may be older than your channels: "

@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, TypeVar
 
 import msgspec
 
 from backup_format import frames
 from backup_format.errors import FormatError
+from backup_format.live import Places, whole_commits
 from backup_format.log import Log
-from backup_format.records import ENTRY, TOMBSTONE, Commit, entry_value, parse_entry_head, parse_tombstone
+from backup_format.records import ENTRY, Commit, entry_value, parse_entry_head
 from backup_format.units import UNIT_HEADER, parse_unit_header
 from vls_backup.backup_file import format_backup
 from vls_backup.console import say, when
@@ -31,14 +33,20 @@ _Answer = TypeVar("_Answer")
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """One snapshot as the board lists it. time: unix seconds or None; whole: everything of it is there, unharmed."""
+    """One snapshot as the board lists it.
+
+    time: unix seconds or None. arena: the part of the board's storage that holds it; the highest number is the newest.
+    whole: whether all of it is there, unharmed; None: nobody has looked. True from the board itself says no more than
+    that it was so when the board wrote it, or started.
+    """
 
     number: int
     time: int | None
     trigger: str
     channels: int
     entries: int
-    whole: bool
+    arena: int
+    whole: bool | None
 
 
 class _Page(msgspec.Struct):
@@ -82,6 +90,31 @@ def list_snapshots(link: Link) -> list[Listed]:
     return found
 
 
+def check_snapshots(link: Link, found: list[Listed], progress: Callable[[int, int], None]) -> Iterator[list[Listed]]:
+    """Yield the snapshots of found arena by arena, the newest first, each pulled and checked: whole says the result.
+
+    progress: as read_snapshot. Raises BoardError.
+    """
+    arenas = [list(items) for _, items in groupby(found, lambda item: item.arena)]
+    for items in reversed(arenas):
+        whole = _whole_numbers(link, items[-1].number, progress)
+        yield [msgspec.structs.replace(item, whole=item.number in whole) for item in items]
+
+
+def _whole_numbers(link: Link, number: int, progress: Callable[[int, int], None]) -> set[int]:
+    """Return the whole snapshots of an arena up to number, its newest."""
+    try:
+        place = ask(link, frames.OPEN, number.to_bytes(4, "big"), Place)
+        log = _log(list(_read_units(link, place, progress)), place)
+        return {commit.number for commit, _end, whole in whole_commits(log, Places(), place.end) if whole}
+    except LinkError as error:
+        if error.code != _NO_SUCH_SNAPSHOT:
+            raise
+    except FormatError:
+        pass
+    return set()  # overwritten meanwhile
+
+
 def status(link: Link) -> dict[str, Any]:
     """Return what the board says of its storage and its backups. Raises BoardError."""
     return ask(link, frames.STATUS, b"", dict[str, Any])
@@ -104,10 +137,6 @@ def read_snapshot(link: Link, number: int, progress: Callable[[int, int], None])
             raise NoSnapshotError(
                 f"The board has {error.text}. It takes its first one, by its strategy, when the node has told it of "
                 "a channel."
-            ) from error
-        if error.code == _NO_SUCH_SNAPSHOT and not number:
-            raise BackupError(
-                f"The board's newest snapshot is damaged, {error.text} is found any more. {_ADVICE}"
             ) from error
         if error.code == _NO_SUCH_SNAPSHOT:
             raise NoSnapshotError(f"The board has {error.text}: see what it has with pull --list.") from error
@@ -160,11 +189,8 @@ def _read_units(link: Link, place: Place, progress: Callable[[int, int], None]) 
     progress(total, total)
 
 
-def decode_units(units: list[bytes], place: Place) -> Snapshot:
-    """Check the log in units, erase units or their beginnings, up to the snapshot's end; return what it holds.
-
-    place.units is not looked at. Raises FormatError.
-    """
+def _log(units: list[bytes], place: Place) -> Log:
+    """Return the log in units, erase units or their beginnings, of place. Raises FormatError."""
     size = place.erase_size
 
     def read_into(offset: int, buf: Any) -> None:
@@ -182,11 +208,21 @@ def decode_units(units: list[bytes], place: Place) -> Snapshot:
             raise FormatError("a unit of another time lies in it")
         by_place[header.unit] = unit
         log.add(header)
-    for commit, end, whole in log.commits():
+    return log
+
+
+def decode_units(units: list[bytes], place: Place) -> Snapshot:
+    """Check the log in units, erase units or their beginnings, up to the snapshot's end; return what it holds.
+
+    place.units is not looked at. Raises FormatError.
+    """
+    log = _log(units, place)
+    places = Places()
+    for commit, end, whole in whole_commits(log, places, place.end):
         if commit.number == place.number and end == place.end:
             if not whole:
-                raise FormatError("something before its end is missing or damaged")
-            entries = _entries(log, end)
+                raise FormatError("something in it is missing or damaged")
+            entries = list(_entries(log, places))
             if len(entries) != commit.entries:
                 raise FormatError(f"it holds {len(entries)} entries, and its end says {commit.entries}")
             return Snapshot(bytes(log.node_id or b"").hex(), commit, entries)
@@ -209,16 +245,13 @@ def to_backup_file(snapshot: Snapshot) -> bytes:
     return format_backup(created, snapshot.node_id, strategy, snapshot.entries)
 
 
-def _entries(log: Log, end: int) -> list[tuple[str, int, bytes, bytes]]:
-    entries: dict[str, tuple[int, bytes, bytes] | None] = {}
-    for position, kind, _length in log.records(end):
-        if kind == TOMBSTONE:
-            entries[parse_tombstone(log.body(position)[1], log.node_id)[0]] = None
-        elif kind == ENTRY:
-            body = log.body(position)[1]
+def _entries(log: Log, places: Places) -> Iterator[tuple[str, int, bytes, bytes]]:
+    """Yield (key, version, JSON text of the value, signature) of the entries at places, tombstones left out."""
+    for position in places.at.values():
+        kind, body = log.body(position)
+        if kind == ENTRY:
             flags, key, version, signature, size, at = parse_entry_head(body, log.node_id)
             value = entry_value(flags, body[at:])
             if len(value) != size:
                 raise FormatError(f"{key} has {len(value)} bytes, and its record says {size}")
-            entries[key] = (version, value, signature)
-    return [(key, *entry) for key, entry in entries.items() if entry is not None]
+            yield key, version, value, signature

@@ -19,7 +19,7 @@ def command(port: str, as_json: bool) -> None:
     """Tell how a board's backups are doing: storage, strategy, snapshots, failures. Nothing on it is changed."""
     with open_board(port) as (link, hello):
         says = {"firmware": hello.get("firmware"), **status(link)}
-        says["snapshots"] = sum(item.whole for item in list_snapshots(link)) if says.get("size") else 0
+        says["snapshots"] = sum(item.whole is not False for item in list_snapshots(link)) if says.get("size") else 0
     if as_json:
         emit(json.dumps(says, indent=2) + "\n")
         return
@@ -43,7 +43,7 @@ def _rows(says: dict[str, Any]) -> list[tuple[str, str]]:
         ("node", says["node_id"] or "none yet"),
         ("storage", storage),
         ("strategy", strategy_words(says)),
-        ("snapshots", f"{says['snapshots']} whole"),
+        ("snapshots", str(says["snapshots"])),
         ("newest", newest),
         ("channels", f"{says['channels']} recoverable"),
         ("unwritten", f"{says['unwritten']} requests changed channels since the newest snapshot"),

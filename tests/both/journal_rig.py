@@ -3,8 +3,10 @@
 import sys
 from binascii import hexlify
 
+from backup_format.live import Places, whole_commits
 from backup_format.records import TOMBSTONE_VERSION, Commit
 from signer_backup.blockdev import MediumError
+from signer_backup.entries import StoredEntry
 from signer_backup.journal import Journal
 from signer_backup.state import State
 
@@ -99,14 +101,14 @@ def snapshots(journal):
     arenas = journal.arenas()
     for arena in sorted(arenas):
         log = journal.log(arena, arenas[arena])
-        for commit, end, whole in log.commits():
+        places = Places()
+        for commit, _end, whole in whole_commits(log, places) if log else ():
             held = None
             if whole:
                 state = State(b"salt")
                 state.log = log
-                for position, kind, _length in log.records(end):
-                    if kind in (0x45, 0x54):
-                        state.load(kind, log.body(position)[1], position, log.node_id)
+                for position in places.at.values():
+                    state.load(StoredEntry(log, position), position)
                 held = contents(state)
                 assert commit.entries == state.index.live and commit.channels == state.index.channels
             found.append((commit.number, whole, held))

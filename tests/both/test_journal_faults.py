@@ -203,6 +203,27 @@ def test_a_misread_copy_never_becomes_right():
     assert wrong > (5 if CPYTHON else 0) and nth > 40
 
 
+def test_a_place_that_can_not_be_read_any_more():
+    """The record there is replaced: without it no sum can be kept, so the state goes into a new arena."""
+    rig = saved()
+    log, index = rig.state.log, rig.state.index
+    position = index.position(index.find(channel_key(0))) + 50
+    bad = log._offset(log._find(position), position)
+
+    def fault(op, offset, data):
+        if op == "read" and offset <= bad < offset + len(data):
+            raise OSError(5)
+        return False
+
+    rig.flash.fault = fault
+    rig.save()
+    assert rig.state.log.arena == log.arena + 1
+    rig.check()
+    rig.put(channel_key(0), 2, channel(98))
+    rig.save()
+    assert rig.state.log.arena == log.arena + 1 and remount(rig.flash).expected == rig.expected
+
+
 def test_a_power_cut_is_no_exception_that_anything_catches():
     rig = saved()
 

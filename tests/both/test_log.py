@@ -1,154 +1,118 @@
 """The log: records across erase units, what later units make void, and what damage leaves readable."""
 
-from binascii import crc32
-
-from backup_format.errors import FormatError
-from backup_format.log import Log, read_headers
-from backup_format.records import COMMIT, ENTRY, SPILL, TOMBSTONE, Commit
-from backup_format.units import UNIT_HEADER, UnitHeader
-from faulty_flash import RamFlash
+from backup_format.log import Log, find_arenas, open_log, read_header
+from backup_format.records import COMMIT, ENTRY, SPILL, TOMBSTONE, tombstone_body
 from journal_rig import CPYTHON
-from signer_backup.blockdev import CheckedDevice
-from signer_backup.writer import Writer
-
-NODE = b"\x02" * 33
-PAYLOAD = 1024 - UNIT_HEADER
-
-
-class Arena:
-    """Arena 1 on a medium of 1-KiB units, written by a Writer that takes the units in turn."""
-
-    def __init__(self):
-        self.flash = RamFlash(32768, 1024, 128)
-        self.device = CheckedDevice(self.flash)
-        self.log = Log(self.device.read_into, 1024, 128, 1)
-        self.writer = Writer(self.device, self.log, self.open_unit)
-        self.opened = 0
-        self.number = 0
-
-    def open_unit(self, log, start, first, buf):
-        unit = self.opened
-        self.opened += 1
-        self.device.erase(unit * 1024)
-        header = UnitHeader(1024, 128, 1, self.opened, start, first, unit, 1, NODE)
-        header.pack_into(buf)
-        log.add(header)
-        return unit * 1024
-
-    def snapshot(self, *bodies):
-        """Write records with these bodies and a commit; return the records' positions."""
-        self.writer.begin()
-        positions = [self.writer.append(ENTRY, [body[:3], body[3:]]) for body in bodies]
-        self.number += 1
-        self.writer.finish(Commit(self.number, None, "periodic", "never", 0, len(bodies), 0))
-        return positions
-
-    def place(self, position):
-        """Return the byte offset on the flash of a log position."""
-        i = max([i for i in range(len(self.log.starts)) if self.log.starts[i] <= position])
-        return self.log.units[i] * 1024 + UNIT_HEADER + position - self.log.starts[i]
-
-    def flip(self, position, bits=1):
-        """Damage the byte at a log position."""
-        self.flash.data[self.place(position)] ^= bits
-
-    def read(self):
-        """Return a Log of what lies on the flash."""
-        headers = sorted(
-            [(header.sequence, header) for header in read_headers(self.flash.read_into, 1024, 32)], key=lambda x: x[0]
-        )
-        log = Log(self.flash.read_into, 1024, 128, 1)
-        for _sequence, header in headers:
-            log.add(header)
-        return log
-
-
-def commits(log):
-    return [(commit.number, whole) for commit, _end, whole in log.commits()]
-
-
-def bodies(log):
-    """Return the bodies of the entries that can be read, in order."""
-    found = []
-    position = -1
-    while True:
-        position = log._resync(position)
-        if position < 0:
-            return found
-        kind, body = log.body(position)
-        if kind == ENTRY:
-            found.append(body)
-
-
-def body(i, size):
-    return bytes([(i + j * 5) & 0xFF for j in range(size)])
-
-
-def refuses(call, *args):
-    try:
-        call(*args)
-    except FormatError:
-        return True
-    return False
+from log_rig import NODE, PAYLOAD, Arena, bodies, body, commits, kinds, refuses
 
 
 def test_an_empty_log():
     log = Log(None, 1024, 128, 1)
-    assert log.end() == 0 and list(log.records()) == [] and commits(log) == []
+    assert log.end() == 0 and list(log.checked()) == [] and commits(log) == [] and list(log.commits()) == []
+    assert refuses(list, log.records())
     assert refuses(log.check, 0) and refuses(log.read, 0, bytearray(1))
 
 
 def test_records_of_every_size_across_units():
     arena = Arena()
-    sizes = [0, 1, 40, 50, 60, 119, 120, 121, 127, 128, 500, 946, 947, 948, 949, PAYLOAD, 1024, 3000, 7]
+    sizes = [9, 10, 40, 50, 60, 119, 120, 121, 127, 128, 500, 946, 947, 948, 949, PAYLOAD, 1024, 3000, 11]
     wanted = [body(i, size) for i, size in enumerate(sizes)]
     arena.snapshot(*wanted[:10])
     positions = arena.snapshot(*wanted[10:])
     log = arena.read()
     assert commits(log) == [(1, True), (2, True)]
-    found = [(kind, log.body(position)[1]) for position, kind, _length in log.records()]
-    assert [b for kind, b in found if kind == ENTRY] == wanted
-    assert [kind for kind, _b in found].count(COMMIT) == 2
+    assert bodies(log) == [log.body(p)[1] for p, kind, _l in log.records() if kind == ENTRY] == wanted
+    assert [p for p, _k, _l in log.records()] == [p for p, _k, _l, _m in log.checked()]
+    assert kinds(log).count(COMMIT) == 2 and [c.number for c, _end in log.commits()] == [1, 2]
     for position, b in zip(positions, wanted[10:]):
-        assert log.check(position) == (ENTRY, len(b)) and log.body(position) == (ENTRY, b)
+        assert log.check(position)[:2] == (ENTRY, len(b)) and log.body(position) == (ENTRY, b)
 
 
-def test_units_say_where_their_first_record_begins():
-    arena = Arena()
-    arena.snapshot(*[body(i, 300) for i in range(12)])
-    starts = [position for position, _kind, _length in arena.read().records()]
-    for i, first in enumerate(arena.log.firsts):
-        assert first == min([p for p in starts if p >= arena.log.starts[i]])
-
-
-def test_kinds_and_chains():
+def test_kinds_of_records():
     arena = Arena()
     arena.writer.begin()
-    arena.writer.append(TOMBSTONE, [b"t"])
+    arena.writer.append(TOMBSTONE, [tombstone_body("t", b"", NODE)])
     arena.writer.finish()
-    arena.snapshot(b"one")
+    assert refuses(list, arena.read().records())  # a log in order ends with a commit
+    arena.snapshot(body(1, 10))
     arena.snapshot()
     log = arena.read()
-    assert [kind for _p, kind, _l in log.records()] == [TOMBSTONE, SPILL, ENTRY, COMMIT, COMMIT]
-    found = list(log.commits())
-    assert [(c.number, whole) for c, _end, whole in found] == [(1, True), (2, True)]
-    assert found[0][0].digest != found[1][0].digest
-    ends = [end for _c, end, _w in found]
-    assert [kind for _p, kind, _l in log.records(ends[0])] == [TOMBSTONE, SPILL, ENTRY, COMMIT]
+    assert kinds(log) == [TOMBSTONE, SPILL, ENTRY, COMMIT, COMMIT]
+    assert commits(log) == [(1, True), (2, True)]
+    ends = [end for _c, end in log.commits()]
+    assert [kind for _p, kind, _l, _m in log.checked(0, ends[0])] == [TOMBSTONE, SPILL, ENTRY, COMMIT]
+    assert [kind for _p, kind, _l, _m in log.checked(ends[0])] == [COMMIT]
 
 
 def test_a_later_unit_makes_what_it_overlaps_void():
     arena = Arena()
     arena.snapshot(body(1, 100))
-    end, digest = arena.writer.end, list(arena.read().commits())[0][0].digest
+    last = list(arena.read().commits())[-1]
     arena.snapshot(body(2, 2500))
     arena.number = 1
-    arena.writer.resume(end, digest)  # as after a start that did not find the second snapshot
+    arena.writer.resume(*last)  # as after a start that did not find the second snapshot
     arena.snapshot(body(3, 50))
     for log in (arena.read(), arena.log):
         assert commits(log) == [(1, True), (2, True)]
-        assert bodies(log) == [body(1, 100), body(3, 50)]
+        assert bodies(log) == [body(1, 100), body(3, 50)] and kinds(log) == [ENTRY, COMMIT, ENTRY, COMMIT]
     assert len(arena.read().units) == 2
+
+
+def test_what_a_lost_unit_had_made_void_stays_void():
+    """A transaction is cut off, the next one begins in a fresh unit, and its record there is replaced later. Then that
+    unit is lost: what it had made void does not come back in its place."""
+    for cuts in (1, 2):  # the second one in the fresh unit
+        arena = Arena()
+        arena.snapshot(body(1, 100), body(2, 100))
+        first = list(arena.read().commits())[-1]
+        for _ in range(cuts):
+            arena.writer.begin()
+            arena.writer.append(ENTRY, [body(1, 60, 1)])
+            arena.writer.append(ENTRY, [body(7, 300)])
+            arena.writer.resume(*first)
+        long = arena.snapshot(body(3, 1200))
+        arena.snapshot(body(3, 90, 1), body(4, 100), replaced=arena.log.check(long[0])[2])
+        assert commits(arena.read()) == [(1, True), (2, True), (3, True)]
+        lost, last = arena.log.units[1:]
+        assert (lost, last) == (cuts, cuts + 1) and arena.log.starts[1] == first[1]
+        arena.flash.data[lost * 1024 + 30] ^= 1
+        log = arena.read()
+        assert log.units == [0, last] and commits(log) == [(1, True), (2, False), (3, True)]
+        assert bodies(log) == [body(1, 100), body(2, 100), body(3, 90, 1), body(4, 100)]
+
+
+def test_only_the_end_of_the_log_is_blank():
+    """Bytes that read FF where a record began do not hide the commits behind it."""
+    for unwritten in (1, 8):
+        arena = Arena()
+        arena.snapshot(body(1, 300))
+        second = arena.snapshot(body(2, 300))
+        arena.snapshot(body(3, 700))
+        at = arena.place(second[0])
+        arena.flash.data[at : at + unwritten] = b"\xff" * unwritten
+        log = arena.read()
+        assert len(log.units) == 2 and refuses(list, log.records())
+        assert [c.number for c, _end in log.commits()] == ([1, 2, 3] if unwritten == 1 else [1, 3])
+
+
+def test_padding_is_only_behind_a_transaction():
+    """A byte that reads 00 where a record began does not hide the records behind it in its program unit."""
+    arena = Arena()
+    positions = arena.snapshot(body(1, 20), body(2, 20), body(3, 20))
+    arena.flash.data[arena.place(positions[1])] = 0
+    log = arena.read()
+    assert bodies(log) == [body(1, 20), body(3, 20)]
+    assert [c.number for c, _end in log.commits()] == [1]
+
+
+def test_where_the_checkpoint_ends():
+    arena = Arena()
+    arena.snapshot(body(1, 700), body(2, 700))
+    end = list(arena.read().commits())[0][1]
+    arena.snapshot(body(1, 20))
+    believed, checked = arena.read(), arena.read()
+    assert len(list(believed.records())) == len(list(checked.checked())) == 5
+    assert believed.checkpoint == checked.checkpoint == end
 
 
 def test_an_unfinished_tail():
@@ -159,6 +123,7 @@ def test_an_unfinished_tail():
     for i in range(5):
         arena.writer.append(ENTRY, [body(i, 200)])
     log = arena.read()
+    assert refuses(list, log.records()) and [c.number for c, _end in log.commits()] == [1]
     assert commits(log) == [(1, True)] and 0 <= end - list(log.commits())[0][1] < 128
 
 
@@ -228,9 +193,8 @@ def damage_where_nothing_is_stored(clean, first):
             clean.flip(position, bits)
             log = clean.read()
             assert commits(log) == [(1, True), (2, True)], position
-            end = list(log.commits())[-1][1]
-            found = [log.body(p)[1] for p, kind, _l in log.records(end) if kind == ENTRY]
-            assert found == [first, body(2, 30), body(3, 10)], position
+            assert bodies(log) == [first, body(2, 30), body(3, 10)], position
+            assert [c.number for c, _end in log.commits()] == [1, 2], position
             clean.flip(position, bits)
     assert tried > 100
 
@@ -268,32 +232,27 @@ def test_records_of_another_place_or_time_are_none():
     positions = arena.snapshot(body(1, 100), body(2, 100))
     log = arena.read()
     other = Log(arena.flash.read_into, 1024, 128, 2)
-    for header in read_headers(arena.flash.read_into, 1024, 32):
-        other.add(header)
+    for unit in arena.log.units:
+        other.add(read_header(arena.flash.read_into, 1024, unit))
     assert refuses(other.check, positions[0])
     data, at = arena.flash.data, arena.place(positions[1])
     data[at : at + 108] = bytes(data[at - 108 : at])  # the first record, where the second one should be
     assert log.body(positions[0]) == (ENTRY, body(1, 100)) and refuses(log.body, positions[1])
 
 
-def test_headers_of_misplaced_units_are_left_out():
+def test_units_that_are_not_what_they_say_are_left_out():
     arena = Arena()
     arena.snapshot(body(1, 3000))
     data = arena.flash.data
-    data[30 * 1024 : 31 * 1024] = bytes(data[:1024])
-    assert [header.unit for header in read_headers(arena.flash.read_into, 1024, 32)] == [0, 1, 2, 3]
-    assert list(read_headers(arena.flash.read_into, 2048, 16)) == []
-
-
-def test_a_commit_with_a_right_crc_but_a_wrong_digest_is_not_whole():
-    arena = Arena()
-    first = arena.snapshot(body(1, 100))
-    other = body(2, 100)
-    at = arena.place(first[0])
-    from backup_format.records import record_crc
-
-    arena.flash.data[at + 8 : at + 108] = other
-    crc = crc32(other, record_crc(1, first[0], ENTRY, 100))
-    arena.flash.data[at + 4 : at + 8] = crc.to_bytes(4, "big")
-    log = arena.read()
-    assert log.body(first[0]) == (ENTRY, other) and commits(log) == [(1, False)]
+    data[30 * 1024 : 31 * 1024] = bytes(data[:1024])  # the first one, where another should be
+    assert arena.read().units == [0, 1, 2, 3]
+    assert read_header(arena.flash.read_into, 1024, 30) is None
+    assert read_header(arena.flash.read_into, 2048, 0) is None  # of another size
+    for offset in (8, 11, 12, 40):
+        data[offset] ^= 1  # the arena, the sequence, what only the checksum covers
+        found = find_arenas(arena.flash.read_into, 1024, 32)
+        logs = [open_log(arena.flash.read_into, 1024, number, found[number]) for number in sorted(found)]
+        assert [log.units for log in logs if log] == [[1, 2, 3]], offset
+        data[offset] ^= 1
+    units = find_arenas(arena.flash.read_into, 1024, 32)[1]
+    assert open_log(arena.flash.read_into, 1024, 2, units) is None  # erased, and opened for another arena meanwhile

@@ -149,17 +149,17 @@ def test_commits():
     for trigger in TRIGGERS:
         for strategy in STRATEGIES:
             for time in (None, 0, 1790000000):
-                commit = Commit(7, time, trigger, strategy, 4294967295, 300, 12, b"d" * 32)
+                commit = Commit(7, time, trigger, strategy, 4294967295, 300, 12, (1 << 128) - 5)
                 body = commit.body()
                 found = parse_commit(body)
-                for name in ("number", "time", "trigger", "strategy", "updates", "entries", "channels", "digest"):
+                for name in ("number", "time", "trigger", "strategy", "updates", "entries", "channels", "live"):
                     assert getattr(found, name) == getattr(commit, name)
-    assert body[:-34] == commit.fields() and body[-34:] == b"\x58\x20" + b"d" * 32
+    assert body[-17:] == b"\x50" + b"\xff" * 15 + b"\xfb" and len(body) <= 40
     for n in range(len(body)):
         assert refuses(parse_commit, body[:n])
-    assert refuses(parse_commit, body + b"\0") and refuses(parse_commit, commit.fields() + b"\x41d")
+    assert refuses(parse_commit, body + b"\0") and refuses(parse_commit, body[:-17] + b"\x4f" + bytes(15))
     for field in (2, 3):  # a trigger, a strategy that a newer version may know
-        data = bytearray(Commit(7, None, "first", "never", 0, 0, 0, b"d" * 32).body())
+        data = bytearray(Commit(7, None, "first", "never", 0, 0, 0, 1).body())
         data[field] = 23
         assert refuses(parse_commit, bytes(data))
 
@@ -172,7 +172,7 @@ def test_unit_headers():
     buf = bytearray(UNIT_HEADER + 3)
     unit().pack_into(buf)
     found = parse_unit_header(buf)
-    for name in ("erase_size", "program_size", "arena", "sequence", "start", "first", "unit", "erases", "node_id"):
+    for name in ("erase_size", "program_size", "arena", "sequence", "start", "before", "unit", "erases", "node_id"):
         assert getattr(found, name) == getattr(unit(), name)
     assert bytes(buf[:8]) == b"VLSb\x01\x0c\x08\x00"
     assert parse_unit_header(b"\xff" * UNIT_HEADER) is None and parse_unit_header(bytes(UNIT_HEADER)) is None

@@ -4,6 +4,7 @@ import json
 
 from backup_format.errors import FormatError
 from backup_format.frames import CONFIGURE, E_MALFORMED, E_ORDER, LIST, MAX_TO_HOST, OPEN, READ, STATUS, ServiceError
+from backup_format.live import Places, whole_commits
 from backup_format.log import Log
 from backup_format.units import parse_unit_header
 from faulty_flash import RamFlash, dead
@@ -81,8 +82,9 @@ def test_listing_in_pages():
             "channels": 1,
             "entries": 1,
             "arena": 1,
-            "whole": True,
+            "whole": True if count == 1 else None,
         }
+        assert [item["whole"] for item in found] == [None] * (count - 1) + [True]
         assert [item["trigger"] for item in found[3:]] == ["periodic"] * (count - 3)
 
 
@@ -125,19 +127,23 @@ def test_snapshots_between_two_pages():
 def test_open_and_read():
     host = Host(RamFlash())
     host.save(40, 900)
-    listed = [item for item in host.list() if item["whole"]]
-    assert len(listed) > 3 and len({item["arena"] for item in listed}) > 1
+    listed = host.list()
+    opened = 0
     for item in listed:
-        place = host.open(item["number"])
-        assert sorted(place) == ["arena", "end", "erase_size", "number", "program_size", "units", "whole"]
-        assert (place["number"], place["arena"], place["whole"]) == (item["number"], item["arena"], True)
+        n = item["number"]
+        place = host.open(n)
+        assert sorted(place) == ["arena", "end", "erase_size", "number", "program_size", "units"]
+        assert (place["number"], place["arena"]) == (n, item["arena"])
         assert (place["erase_size"], place["program_size"]) == (4096, 256)
         log = Log(host.reader(), 4096, 256, place["arena"])
         for first, count in place["units"]:
             for unit in range(first, first + count):
                 log.add(parse_unit_header(host.ask(READ, (unit * 4096).to_bytes(4, "big") + b"\0\x45")))
-        found = [(commit.number, end) for commit, end, whole in log.commits() if whole]
-        assert (item["number"], place["end"]) in found
+        ends = whole_commits(log, Places())
+        found = [whole for commit, end, whole in ends if (commit.number, end) == (n, place["end"])]
+        opened += found == [True]
+        assert len(found) == 1 and (found[0] or item["arena"] == listed[0]["arena"])  # overwritten in part
+    assert opened > 5 and len({item["arena"] for item in listed}) > 1
     assert host.open(0)["number"] == listed[-1]["number"] == 40
     assert host.error(OPEN, b"\0\0\0\x63")[0] == NO_SUCH_SNAPSHOT
 
@@ -179,6 +185,58 @@ def test_short_payloads():
         except FormatError:
             continue
         assert False
+
+
+def test_listing_and_opening_behind_damage():
+    """The headers of what was replaced make no sense any more: the commits behind it are found all the same. A damaged
+    commit is not listed, and what is newer than the newest whole snapshot is told as such."""
+    flash = RamFlash()
+    host = Host(flash)
+    host.save(9, 300)
+    state = host.board.state
+    flash.data[69 + 1] ^= 0x40  # the length of the first record, replaced by now
+    assert [item["number"] for item in host.list()] == list(range(1, 10))
+    assert [host.open(n)["number"] for n in range(10)] == [9, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    again = Host(flash)
+    assert again.board.journal.last.number == 9
+    end = again.open(3)["end"]
+    log = again.board.journal.last_log
+    flash.data[log.units[0] * 4096 + 69 + end - 5] ^= 1  # commit 3
+    assert [item["number"] for item in host.list()] == [1, 2, 4, 5, 6, 7, 8, 9]
+    assert host.error(OPEN, b"\0\0\0\3")[0] == NO_SUCH_SNAPSHOT
+    position = state.index.position(state.index.find(channel_key(0)))  # in snapshot 9
+    i = log._find(position)
+    flash.data[log._offset(i, position) + 20] ^= 1
+    again = Host(flash)
+    assert again.board.journal.last.number == 8
+    assert [item["whole"] for item in again.list()] == [None] * 6 + [True, False]
+
+
+def test_no_listed_snapshot_is_whole():
+    flash = RamFlash()
+    host = Host(flash)
+    host.save(1)
+    flash.data[69 + 20] ^= 1
+    again = Host(flash)
+    assert [item["whole"] for item in again.list()] == [False] and again.error(OPEN, bytes(4))[0] == NO_SNAPSHOT
+    assert again.open(1)["number"] == 1
+
+
+def test_opening_the_newest_reads_nothing():
+    """The journal knows where it lies; and only commits are read for a list."""
+    host = Host(RamFlash())
+    host.save(30, 300)
+    reads = []
+
+    def note(op, offset, data):
+        reads.append(len(data))
+        return False
+
+    host.board.flash.fault = note
+    host.open(0)
+    assert reads == []
+    host.list()
+    assert 0 < sum(reads) < 30 * 100
 
 
 def test_two_writes_of_one_number():

@@ -59,6 +59,19 @@ def test_a_blank_medium_keeps_settings_before_any_node():
     assert again.expected == rig.expected and len(rig.journal.arenas()) == 3
 
 
+def test_the_last_ones_in_an_arena_count():
+    rig = Rig(RamFlash())
+    fill(rig, 3)
+    rig.save()
+    for settings in (PERIODIC, NEVER):
+        configure(rig, settings)
+    again = remount(rig.flash)
+    assert again.journal.settings == NEVER and again.expected == rig.expected
+    rig.save()
+    again = remount(rig.flash)
+    assert again.journal.settings == NEVER and again.state.log.arena == 1
+
+
 def test_every_arena_carries_them():
     rig = Rig(RamFlash())
     fill(rig, 3)
@@ -67,7 +80,7 @@ def test_every_arena_carries_them():
     for version in range(1, 120):
         rig.put(channel_key(0), version, channel(version, 900))
         rig.save()
-    assert min(rig.flash.worn) >= 1 and rig.journal.settings_unit in rig.journal.arenas()[max(rig.journal.arenas())]
+    assert min(rig.flash.worn) >= 1 and rig.journal.settings_unit in rig.state.log.units
     again = remount(rig.flash)
     assert again.journal.settings == PERIODIC and again.expected == rig.expected
 

@@ -15,7 +15,7 @@ import serial
 
 from vls_backup.hsm import HsmResponse, StateEntry
 from vls_backup.link import Link
-from vls_backup.snapshots import Snapshot, read_snapshot
+from vls_backup.snapshots import Snapshot, check_snapshots, list_snapshots, read_snapshot
 from vls_backup.transport import open_board
 from vls_backup_sim.bridge import SimulatedBoard
 from vls_backup_sim.feeder import Feeder, State
@@ -63,6 +63,12 @@ def pulled(board: SimulatedBoard, number: int = 0) -> Snapshot:
     """Pull a snapshot in this process."""
     with open_board(str(board.port)) as (link, _):
         return read_snapshot(link, number, lambda done, total: None)
+
+
+def whole_numbers(link: Link) -> list[int]:
+    """Return the numbers of all whole snapshots on a board, oldest first: each arena pulled and checked."""
+    arenas = list(check_snapshots(link, list_snapshots(link), lambda done, total: None))
+    return [item.number for arena in reversed(arenas) for item in arena if item.whole]
 
 
 def live(snapshot: Snapshot) -> State:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 import serial
-from board_rig import NODE_ID, RUN, greenlight_file, live, node, pull, vault
+from board_rig import NODE_ID, RUN, greenlight_file, live, node, pull, vault, whole_numbers
 
 from backup_format import frames
 from vls_backup.errors import BoardError, NoSnapshotError
 from vls_backup.link import Link
-from vls_backup.snapshots import list_snapshots, read_snapshot, status
+from vls_backup.snapshots import read_snapshot, status
 from vls_backup_sim import bridge
 from vls_backup_sim.bridge import SimulatedBoard
 from vls_backup_sim.feeder import Feeder, State
@@ -164,7 +164,7 @@ def cut_again_and_again(folder: Path, run: Path, size: int, cuts: int, farthest:
                 plug.results["cut during recovery"] += 1
                 plug.recover()
                 plug.attach()
-        whole = [item.number for item in list_snapshots(link) if item.whole]
+        whole = whole_numbers(link)
         assert whole[-1] == plug.newest and len(whole) > 3
         for number in whole[-12:]:
             assert live(read_snapshot(link, number, lambda done, total: None)) == plug.expected(number), number

@@ -26,6 +26,7 @@ from board_rig import (
     start,
     vault,
     vls_backup,
+    whole_numbers,
 )
 
 from backup_format import frames
@@ -190,9 +191,34 @@ def test_newest_snapshot_damaged(
             text = output.read_text()
             assert text == greenlight_file(older, json.loads(text)["created_at"], {"periodic": {"updates": 1}})
         done = pull(board, "--generation", newest)
-        assert (done.returncode, done.stdout) == ((1 if hit == "an entry" else 4), "")
+        assert (done.returncode, done.stdout) == ((4 if (hit, power) == ("its commit record", "cut") else 1), "")
         rows = {row["number"]: row["whole"] for row in json.loads(pull(board, "--list", "--json").stdout)}
         assert rows[newest - 1] is True and rows.get(newest) is (False if hit == "an entry" else None)
+
+
+def test_damage_in_an_older_snapshot(flash: Path, output: Path, recorded: Feeder) -> None:
+    """An entry that was replaced later: the snapshots that need it can't be pulled, the newest can."""
+    with vault(flash) as board, node(board) as link:
+        numbers = whole_numbers(link)
+        end = place(board, numbers[-3])["end"]
+        flip(flash, place(board, 0), end - 90)
+        left = whole_numbers(link)
+        assert numbers[-1] in left and numbers[-3] not in left
+        rows = {row["number"]: row["whole"] for row in json.loads(pull(board, "--list", "--json").stdout)}
+        assert [number for number in rows if rows[number] is False] == [n for n in numbers if n not in left]
+        listed = pull(board, "--list")
+        assert listed.stdout.count("not whole") == len(numbers) - len(left) and "can't be pulled" in listed.stderr
+        done = pull(board, "--generation", numbers[-3])
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"Snapshot {numbers[-3]} is damaged: something in it is missing or damaged" in done.stderr
+        done = pull(board, "--generation", -len(left), "--output", output)
+        assert done.returncode == 0 and f"Snapshot {left[0]} of node" in done.stderr
+        board.cut_power()
+        done = pull(board, "--output", output)
+        assert done.returncode == 0 and "damaged" not in done.stderr
+    text = output.read_text()
+    strategy = {"periodic": {"updates": 1}}
+    assert text == greenlight_file(recorded.state_after(FILLED), json.loads(text)["created_at"], strategy)
 
 
 @pytest.mark.parametrize("power", ["on", "cut"])

@@ -1,0 +1,233 @@
+"""A start reads headers and what is live, and never believes a header that is damaged."""
+
+from backup_format.records import TOMBSTONE_VERSION
+from faulty_flash import At, Misread, RamFlash
+from journal_rig import (
+    CPYTHON,
+    SIGNATURE,
+    Rig,
+    channel,
+    channel_key,
+    contents,
+    fill,
+    refusal,
+    remount,
+    rounds,
+    snapshots,
+)
+from signer_backup.journal import Journal
+from signer_backup.state import State
+
+
+class Count:
+    """Counts the bytes that are read from a flash."""
+
+    def __init__(self, flash):
+        self.bytes = 0
+        flash.fault = self
+
+    def __call__(self, op, offset, data):
+        self.bytes += len(data) if op == "read" else 0
+        return False
+
+
+def read_at_start(flash):
+    """Return how many bytes a start of the board reads."""
+    count = Count(flash)
+    Rig(flash)
+    flash.fault = None
+    return count.bytes
+
+
+def test_a_start_reads_no_more_on_a_large_medium():
+    """After many snapshots of a state of some 20 KB: the most on 1 MiB against the least on 64 KiB."""
+    read = {}
+    large = 1 << 20 if CPYTHON else 1 << 18  # the VMs have no room for more
+    for size in (large, 1 << 16):
+        flash = RamFlash(size)
+        rig = Rig(flash)
+        fill(rig, 45, 0, 400)
+        rig.save()
+        read[size] = []
+        for number in range(1, 300 if CPYTHON else 60):
+            i = number * 7 % 45
+            rig.put(channel_key(i), number, channel(number, 400))
+            rig.save()
+            if number % (7 if CPYTHON else 30) == 0:
+                read[size].append(read_at_start(flash))
+        assert remount(flash).expected == rig.expected
+    live = 45 * 530
+    assert live < min(read[1 << 16]) < 1.25 * live
+    assert max(read[large]) <= 1.5 * min(read[1 << 16]), (max(read[large]), min(read[1 << 16]))
+
+
+def test_checkpoints_stay_below_a_quarter():
+    """On a medium that is large beside the state: what a checkpoint takes, against the changes that its arena holds."""
+    rig = Rig(RamFlash(1 << 18))
+    fill(rig, 20, 0, 400)
+    rig.save()
+    arenas, number = {}, 0
+    while len(arenas) < 4:
+        number += 1
+        rig.put(channel_key(number % 20), number, channel(number, 400))
+        rig.save()
+        log = rig.state.log
+        arenas[log.arena] = log.checkpoint / (rig.journal.last_end - log.checkpoint)
+    del arenas[log.arena]  # it has just begun
+    assert len(arenas) == 3 and max(arenas.values()) <= 0.25, arenas
+    assert min(arenas.values()) > 0.2, arenas
+
+
+def test_a_start_amid_an_unfinished_transaction():
+    """What lies behind the last commit, whole records too, is no part of it."""
+    for spills in (0, 1, 3):
+        rig = Rig(RamFlash())
+        fill(rig, 6)
+        rig.save()
+        kept = dict(rig.expected)
+        for spill in range(spills):
+            fill(rig, 3, 1 + spill)
+            rig.spill()
+        fill(rig, 6, 9)
+        rig.flash.fault = At(3, OSError(5), ("program",), 1 << 30)
+        assert "failed" in refusal(rig.save)
+        rig.flash.fault = None
+        again = remount(rig.flash)
+        assert again.expected == kept and again.journal.number == 1
+        again.put("k", 1, b"1")
+        again.save()
+        assert remount(rig.flash).expected == again.expected
+
+
+def nineteen_snapshots():
+    """Return a rig on a small flash, and the state at each of its snapshots."""
+    rig = Rig(RamFlash(16384, 1024, 128))
+    history = {0: {}}
+    for number in range(1, 20):
+        rig.put(channel_key(number % 4), number, channel(number, 60))
+        rig.save()
+        history[number] = dict(rig.expected)
+    return rig, history
+
+
+def test_a_flipped_bit():
+    """What tests/faults does with every bit, here with some: what was replaced does no harm, else an older one comes."""
+    rig, history = nineteen_snapshots()
+    flash, log = rig.flash, rig.state.log
+    newest = older = 0
+    for unit in log.units:
+        for at in range(unit * 1024, unit * 1024 + 1024, 5 if CPYTHON else 41):
+            flash.flip(at * 8 + at % 7)
+            again = remount(flash)
+            number = again.journal.last.number if again.journal.last else 0
+            assert again.expected == history[number], at
+            flash.flip(at * 8 + at % 7)
+            newest += number == 19
+            older += number < 19
+    assert newest > older > 10
+
+
+def test_one_wrong_read_at_a_start():
+    """It gives the newest snapshot, as it is, or an older one, as that was; a start that reads right has the newest."""
+    rig, history = nineteen_snapshots()
+    newest = older = 0
+    for nth in range(1, 1000, 1 if CPYTHON else 7):
+        rig.flash.fault = fault = Misread(rig.flash, nth)
+        again = Rig(rig.flash)
+        rig.flash.fault = None
+        if not fault.happened:
+            break
+        number = again.journal.last.number if again.journal.last else 0
+        assert contents(again.state) == history[number], nth
+        newest += number == 19
+        older += number < 19
+    assert nth > 60 and newest > 3 * older
+    assert remount(rig.flash).expected == history[19]
+
+
+def test_a_medium_that_comes_late_and_is_damaged():
+    """What RAM holds is not given up for an entry of a snapshot that turns out not to be whole."""
+    rig = Rig(RamFlash())
+    rig.put("a", 5, b'"medium"')
+    rig.put("b", 5, b'"medium"')
+    rig.delete("c")
+    rig.save()
+    log, index = rig.state.log, rig.state.index
+    for lost in (None, "a", "b", "c"):
+        flash = rig.flash.copy()
+        if lost:
+            position = index.position(index.find(lost)) + 10
+            flash.data[log._offset(log._find(position), position)] ^= 4
+        state, journal = State(b""), Journal(lambda flash=flash: flash)
+        state.put("a", 4, SIGNATURE, b'"ram"')
+        state.put("b", 6, SIGNATURE, b'"ram"')
+        journal.mount(state)
+        found = {key: (state.get(key).version, state.get(key).value) for key in state.keys()}
+        if lost:
+            assert found == {"a": (4, b'"ram"'), "b": (6, b'"ram"')} and journal.last is None
+        else:
+            assert found == {"a": (5, b'"medium"'), "b": (6, b'"ram"'), "c": (TOMBSTONE_VERSION, None)}
+        assert sorted(state.changed) == (["a", "b"] if lost else ["b"])
+        late = Rig(flash)
+        late.state, late.journal, late.expected = state, journal, contents(state)
+        late.save()
+        assert remount(flash).expected == late.expected
+        assert snapshots(journal)[-1][1:] == (True, late.expected)
+
+
+def test_memory_that_ends_at_any_look_into_the_index():
+    """A save fails there; the next one is right, and so is the sum from then on."""
+    for checkpoint in (False, True):
+        for nth in range(1, 100):
+            rig = Rig(RamFlash())
+            fill(rig, 4)
+            rig.save()
+            fill(rig, 3, 1)
+            rig.journal._must_checkpoint = checkpoint
+            failing = Failing(rig.state.index, nth)
+            try:
+                rig.save()
+            except MemoryError:
+                pass
+            failing.end()
+            rig.check()
+            for again in range(2):
+                rig.put(channel_key(3 + again), 1, channel(7))
+                rig.save()
+                assert remount(rig.flash).expected == rig.expected, (checkpoint, nth)
+            if nth > failing.calls:
+                break
+        assert 6 <= nth < 100
+
+
+class Failing:
+    """Lets the nth look-up in an index find no memory."""
+
+    def __init__(self, index, nth):
+        self.calls = 0
+        self._nth = nth
+        self._index = index
+        self._find = index.find
+        index.find = self._find_or_fail
+
+    def _find_or_fail(self, key):
+        self.calls += 1
+        if self.calls == self._nth:
+            raise MemoryError
+        return self._find(key)
+
+    def end(self):
+        self._index.find = self._find
+
+
+def test_many_starts():
+    """Starts between snapshots, in each of which the arena goes on in a fresh unit."""
+    flash = RamFlash(1 << 15, 1024, 128)
+    rig = Rig(flash)
+    for number in range(1, rounds(120)):
+        rig.put(channel_key(number % 5), number, channel(number, 100))
+        rig.save()
+        if number % 3:
+            expected = rig.expected
+            rig = remount(flash)
+            assert rig.expected == expected and rig.journal.number == number
