@@ -13,7 +13,7 @@ from tools.bench_state import ERASE, MEDIUM, PROGRAM, flash_with
 from tools.bench_table import Row, compare, failed
 from tools.bench_vm import compile_firmware, processes, run
 
-from backup_format.log import read_headers
+from backup_format.log import find_arenas
 
 GOAL = 1.05
 FEW, MANY = 10, 1000
@@ -50,7 +50,7 @@ _INDEX = "import bench_commit; bench_commit.index_size({})"
 def units_used(flash: Path) -> int:
     """Return how many erase units of the flash file are in use."""
     device = FileFlash(str(flash), ERASE, PROGRAM)
-    return len(list(read_headers(device.read_into, ERASE, device.size // ERASE)))
+    return sum(map(len, find_arenas(device.read_into, ERASE, device.size // ERASE).values()))
 
 
 def smallest_heap(vm: str, folder: Path, flash: Path) -> int | None:

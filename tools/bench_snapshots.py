@@ -17,9 +17,8 @@ from tools.bench_table import Row, compare
 
 from backup_format.compact import encode
 from backup_format.frames import STATUS
-from backup_format.log import Log, read_headers
+from backup_format.log import find_arenas, open_log
 from backup_format.records import COMMIT, ENTRY, RECORD_HEADER
-from backup_format.units import UnitHeader
 from nor import NorFlash
 from signer.store import Entry
 from signer_backup.build import build_backup
@@ -52,13 +51,10 @@ class Cost:
 
 def changed_entries(flash: NorFlash, arena: int) -> list[int]:
     """Return the bytes of each entry's record behind the first snapshot of an arena, which is a checkpoint."""
-    log = Log(flash.read_into, flash.erase_size, flash.program_size, arena)
-    for header in sorted(_headers(flash), key=lambda header: int(header.sequence)):
-        if header.arena == arena:
-            log.add(header)
+    log = open_log(flash.read_into, flash.erase_size, arena, _arenas(flash)[arena])
     sizes = []
     is_behind = False
-    for _position, kind, length in log.records(log.end()):
+    for _position, kind, length in log.records():
         if kind == ENTRY and is_behind:
             sizes.append(RECORD_HEADER + length)
         is_behind |= kind == COMMIT
@@ -103,12 +99,13 @@ def snapshots(flash: Path, channels: int, size: int = MEDIUM) -> Cost:
     return Cost(sum(entries) / len(entries), delta, on_top, nor.erases - erases, coded)
 
 
-def _headers(flash: NorFlash) -> list[UnitHeader]:
-    return list(read_headers(flash.read_into, flash.erase_size, flash.size // flash.erase_size))
+def _arenas(flash: NorFlash) -> dict[int, list[tuple[int, int]]]:
+    """Return {arena: [(sequence, unit)]}."""
+    return dict(find_arenas(flash.read_into, flash.erase_size, flash.size // flash.erase_size))
 
 
 def _newest_arena(flash: NorFlash) -> int:
-    return max(int(header.arena) for header in _headers(flash))
+    return max(_arenas(flash))
 
 
 def _entry(entry: StateEntry) -> Entry:

@@ -111,7 +111,7 @@ def nineteen_snapshots():
 
 
 def test_a_flipped_bit():
-    """What tests/faults does with every bit, here with some: what was replaced does no harm, else an older one comes."""
+    """What tests/faults does with every bit, here with some: what was replaced is no harm, else an older one comes."""
     rig, history = nineteen_snapshots()
     flash, log = rig.flash, rig.state.log
     newest = older = 0
