@@ -13,8 +13,14 @@ def build_backup(board):
     answers hosts. board: boards/README.md. Never raises for a medium that fails: it is tried again later."""
     state = State(board.random(8))
     runtime = BackupRuntime(
-        Journal(board.storage), state, parse_strategy(board.strategy()), board.clock, board.log, board.retry_pause
+        Journal(board.storage),
+        state,
+        parse_strategy(board.strategy()),
+        board.clock,
+        board.log,
+        board.retry_pause,
+        board.indicator,
     )
-    services = BackupService(runtime, board.name).handlers
+    services = BackupService(runtime, board.name, board.unique_id()).handlers
     services.update(Formatter(runtime).handlers)
     return state, runtime.observe, services

@@ -13,13 +13,14 @@ class BackupRuntime:
 
     journal: Journal; state: State, which may also be the store that the signer's loop works on; strategy: the board's
     Strategy, by which it goes while the medium holds no other;
-    clock(): unix seconds, or None while the clock is unset; log(text); pause: milliseconds before the first retry.
+    clock(): unix seconds, or None while the clock is unset; log(text); pause: milliseconds before the first retry;
+    indicator(on): a LED, on while a backup has failed and not yet succeeded.
 
     Counts: failures (all since the start), failing (in a row); last_error: text of the last one, None when all is well;
     unwritten: requests since the newest snapshot that changed a recoverable channel.
     """
 
-    def __init__(self, journal, state, strategy, clock, log=print, pause=1000):
+    def __init__(self, journal, state, strategy, clock, log=print, pause=1000, indicator=None):
         self.journal = journal
         self.state = state
         self.schedule = Schedule(strategy, pause)
@@ -30,6 +31,7 @@ class BackupRuntime:
         self.clock = clock
         self._strategy = strategy
         self._log = log
+        self._indicator = indicator or bool
         self._node_id = None
         self._seen = Seen()  # what the request that is going on has changed so far
         self._taking = {}  # changes that could not be taken yet: key -> (entry before, entry after)
@@ -62,6 +64,7 @@ class BackupRuntime:
             try:
                 self.last_error = str(e) or type(e).__name__
                 self._log("backup failed (%d in a row), signing goes on: %s" % (self.failing, self.last_error))
+                self._indicator(True)
             except Exception:  # noqa: BLE001 - no memory for the words, or no place for them
                 pass
 
@@ -103,9 +106,7 @@ class BackupRuntime:
         self._pause.succeeded()
         self._mount_pause.succeeded()
         self.schedule.retry()
-        if not self.schedule.pending:
-            self.failing = 0
-            self.last_error = None
+        self._ease()
 
     def _try(self, pause, call, *args):
         """Call it, and note in pause (a Pause or the Schedule) how it went."""
@@ -117,9 +118,14 @@ class BackupRuntime:
                 self._mount_pause.failed()
             raise
         pause.succeeded()
-        if not self.schedule.pending:
+        self._ease()
+
+    def _ease(self):
+        """What was tried has succeeded; all is well unless a snapshot is still to be written."""
+        if self.failing and not self.schedule.pending:
             self.failing = 0
             self.last_error = None
+            self._indicator(False)
 
     def _spill(self):
         """RAM is full of changes: put them on the medium, without a snapshot. After a failure not at every change: a

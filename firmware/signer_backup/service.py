@@ -28,12 +28,16 @@ _PAGE = 6  # commits per answer
 
 
 class BackupService:
-    """Answers from a BackupRuntime; board: the board's name. handlers: {frame kind: callable(payload) -> answer}."""
+    """Answers from a BackupRuntime; board: the board's name; chip: its own number, bytes.
 
-    def __init__(self, runtime, board):
+    handlers: {frame kind: callable(payload) -> answer}.
+    """
+
+    def __init__(self, runtime, board, chip):
         self._runtime = runtime
         self._journal = runtime.journal
         self._board = board
+        self._chip = hexlify(chip).decode()
         self._listing = None
         self.handlers = {
             LIST: self.list,
@@ -157,6 +161,7 @@ class BackupService:
         return json.dumps(
             {
                 "board": self._board,
+                "chip": self._chip,
                 "strategy": strategy.name,
                 "updates": strategy.updates,
                 "strategy_from": "medium" if journal.settings else "board",

@@ -39,7 +39,7 @@ def _rows(says: dict[str, Any]) -> list[tuple[str, str]]:
         newest = f"number {says['snapshot']}, {when(says['time'])} (trigger {says['trigger']})"
     storage = f"{says['size']:,} bytes" if says["size"] else "not readable"
     return [
-        ("board", f"{says['board']}, firmware {says['firmware']}"),
+        ("board", f"{says['board']}, firmware {says['firmware']}, chip {says.get('chip') or 'without a number'}"),
         ("node", says["node_id"] or "none yet"),
         ("storage", storage),
         ("strategy", strategy_words(says)),

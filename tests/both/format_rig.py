@@ -18,7 +18,7 @@ class Host:
 
     def __init__(self, flash, strategy="periodic:1"):
         self.board = Board(flash, strategy)
-        self.handlers = BackupService(self.board.runtime, "test board").handlers
+        self.handlers = BackupService(self.board.runtime, "test board", b"\x01\xab").handlers
         self.handlers.update(Formatter(self.board.runtime).handlers)
 
     def json(self, kind, payload=b""):

@@ -10,17 +10,25 @@ from signer_backup.strategy import parse_strategy
 
 
 class Board:
-    """A runtime beside a signer that keeps its own entries. written: [(number, trigger)]; logged: lines."""
+    """A runtime beside a signer that keeps its own entries. written: [(number, trigger)]; logged: lines; lit: what the
+    indicator was told."""
 
     def __init__(self, flash, strategy="periodic:1", pause=0, budget=24 * 1024, entries=None):
         self.flash = flash
         self.entries = {} if entries is None else entries
         self.logged = []
         self.written = []
+        self.lit = []
         self.state = State(b"salt", budget)
         self.journal = Journal(self.open_device)
         self.runtime = BackupRuntime(
-            self.journal, self.state, parse_strategy(strategy), lambda: 1700000000, self.logged.append, pause
+            self.journal,
+            self.state,
+            parse_strategy(strategy),
+            lambda: 1700000000,
+            self.logged.append,
+            pause,
+            self.lit.append,
         )
 
     def open_device(self):

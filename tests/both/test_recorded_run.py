@@ -36,7 +36,7 @@ class Board:
         self.runtime = BackupRuntime(
             self.journal, self.state, parse_strategy(strategy), lambda: None, self.logged.append, 0
         )
-        services = BackupService(self.runtime, "ram").handlers
+        services = BackupService(self.runtime, "ram", b"").handlers
         self.rig = Rig(self.state, ReplayEngine(run), hook=self.runtime.observe, services=services)
         self.rig.ask(frames.HELLO, bytes((frames.ATTACH,)))
 

@@ -19,6 +19,7 @@ def test_a_failed_write_is_counted_logged_and_retried():
     board.flash.fault = None
     assert board.observe() == "retry"
     assert (board.runtime.failures, board.runtime.failing, board.runtime.last_error) == (2, 0, None)
+    assert board.lit == [True, True, False]
     assert board.observe() is None
     assert remount(board.flash).expected == board.expected()
 

@@ -19,7 +19,7 @@ class Host:
 
     def __init__(self, flash, strategy="periodic:1"):
         self.board = Board(flash, strategy)
-        self.handlers = BackupService(self.board.runtime, "test board").handlers
+        self.handlers = BackupService(self.board.runtime, "test board", b"\x01\xab").handlers
 
     def ask(self, kind, payload=b""):
         answer = bytes(self.handlers[kind](payload))
@@ -287,6 +287,7 @@ def test_status():
     device = host.board.journal.device
     assert status == {
         "board": "test board",
+        "chip": "01ab",
         "strategy": "periodic",
         "updates": 3,
         "strategy_from": "board",
