@@ -8,7 +8,7 @@ BIN := .venv/bin
 VENV := .venv/.stamp
 NODE := build/node/.stamp
 
-.PHONY: setup lint test demo firmware wheel test-device clean
+.PHONY: setup lint test demo bench bench-plots firmware wheel test-device clean
 
 setup: $(VENV) $(NODE)
 
@@ -32,6 +32,15 @@ test-device: $(VENV)
 
 demo: $(VENV)
 	$(BIN)/python tools/demo.py --run "$(RUN)" --strategy "$(STRATEGY)"
+
+# Takes some minutes. PARTS: only these rows. MICROPYTHON: a 32-bit unix build, to measure heap in a board's size.
+bench: $(VENV) $(NODE)
+	PYTHONPATH=firmware:boards/sim $(BIN)/python -m tools.bench $(PARTS)
+
+# Draws docs/plots, and puts the table of the last `make bench` into docs/performance.md.
+bench-plots: $(VENV) $(NODE)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,plots]'
+	PYTHONPATH=firmware:boards/sim $(BIN)/python -m tools.bench_plots
 
 firmware: $(VENV) $(NODE)
 	$(BIN)/python tools/firmware.py

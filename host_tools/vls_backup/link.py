@@ -121,8 +121,12 @@ class Link:
         """Send one frame until its answer comes; return the answer's kind and payload."""
         if len(payload) > self._max_in:
             raise ValueError(f"payload of {len(payload)} bytes; the board takes {self._max_in}")
-        self._seq = (self._seq + 1) & 0xFFFF
-        frame = frames.encode(kind, self._seq, payload)
+        frame = b"\x03"
+        while 0x03 in frame:
+            self._seq = (self._seq + 1) & 0xFFFF
+            frame = frames.encode(kind, self._seq, payload)
+            if kind != frames.HELLO:  # the first frame that a board gets, maybe while it still starts (LINK.md)
+                break
         attempts = attempts or self._attempts
         try:
             for _ in range(attempts):

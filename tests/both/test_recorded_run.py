@@ -23,6 +23,7 @@ NEEDS = [
 ]
 LAST = 933 if CPYTHON else 120
 STARTS = (30, 77, 300, 500)  # the board starts anew before these requests
+GREENLIGHT_ANSWERED = 27141247  # bytes of entries in gl-client's answers to the whole run (tests/host/test_sizes.py)
 
 
 class Board:
@@ -101,12 +102,14 @@ def test_the_run_on_a_store_on_the_medium():
     with open(NEEDS[0], "rb") as run, open(NEEDS[0], "rb") as again:
         node = Node(run)
         board = None
+        answered = 0
         for i in range(LAST + 1):
             attach = i in STARTS or not i
             if attach:
                 board = Board(flash, again, "periodic:1", 6000)
             answer = board.rig.request(node.message(i, attach))
             assert isinstance(answer, bytes), answer
+            answered += len(answer)
             if i % 40 == 0 or i == LAST:
                 assert contents(board.state) == node.entries
                 if board.journal.last:
@@ -116,6 +119,7 @@ def test_the_run_on_a_store_on_the_medium():
                 assert is_greenlights(contents(board.state), "a-at-%04d.backup.json" % i)
         if LAST == 933:
             assert is_greenlights(contents(board.state), "a-last.backup.json")
+            assert 0 < 5 * answered <= GREENLIGHT_ANSWERED, answered
         assert board.runtime.failures == 0 and board.logged == [] and board.rig.logged == []
         assert board.journal.last.number == board.journal.number > LAST // 4
 

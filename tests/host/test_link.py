@@ -52,6 +52,17 @@ def test_hello(clock: Clock) -> None:
     assert link.hello(True)["boot"] == hello["boot"]
 
 
+def test_no_greeting_looks_like_ctrl_c(clock: Clock) -> None:
+    link, port = connect(clock, PlainStore(), FollowerEngine())
+    sent: list[bytes] = []
+    write = port.write
+    port.write = lambda data: sent.append(bytes(data)) or write(data)  # type: ignore[method-assign, func-returns-value]
+    for seq in range(0x0200, 0x0500):
+        link._seq = seq
+        link.hello(False)
+    assert len(sent) == 0x300 and not any(b"\x03" in frame for frame in sent)
+
+
 def test_request_in_chunks_both_ways(clock: Clock) -> None:
     store = full_store()
     link, port = connect(clock, store, CountingEngine())

@@ -1,4 +1,4 @@
-"""How small the recorded run's values are in the compact coding: the budget of the medium."""
+"""The recorded run in bytes: its values in the compact coding, and what gl-client's signer answered."""
 
 import json
 from collections import Counter
@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tools.bench_greenlight import greenlight_answers
 
 from backup_format.compact import encode
 from backup_format.expand import decode
+from test_recorded_run import GREENLIGHT_ANSWERED
+from vls_backup.hsm import MESSAGES
 
 RUN = Path(__file__).parents[1] / "vectors" / "signer-run"
 BUDGET = {"channels": 0.30, "nodestates": 0.36, "trackers": 0.48, "all": 0.40}
@@ -61,3 +64,15 @@ def test_an_old_channel() -> None:
         assert len(text) > 6_000 and len(encode(text)) <= 2_500, len(encode(text))
         tried += 1
     assert tried >= 3
+
+
+def test_what_gl_client_answered() -> None:
+    """The yardstick of tests/both/test_recorded_run.py, from the rule that explains every recorded answer."""
+    answers = greenlight_answers(RUN / "a.jsonl")
+    assert sum(len(entries) for entries in answers) == GREENLIGHT_ANSWERED
+    samples = json.loads((RUN / "a-protobuf.json").read_bytes())["samples"]
+    seen = [(s["i"], bytes.fromhex(s["response"]["hex"])) for s in samples if s["i"] is not None]
+    assert len(seen) == 10
+    for i, response in seen:
+        entries = MESSAGES["HsmResponse"].FromString(response).signer_state
+        assert answers[i] == MESSAGES["HsmResponse"](signer_state=entries).SerializeToString(), i
