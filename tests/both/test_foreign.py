@@ -71,6 +71,14 @@ def test_a_partition_table_alone_is_refused():
     assert WORDS in refusal(Rig, flash) and flash.writes == 0
 
 
+def test_what_only_begins_as_ours_is_no_unit_of_ours():
+    flash = RamFlash()
+    flash.data[:16] = b"VLSb\1\14\10\0\0\0\0\7\0\0\0\7"
+    for unit in (3, 9):
+        flash.data[unit * 4096 : unit * 4096 + 100] = bytes(100)
+    assert WORDS in refusal(Rig, flash) and flash.writes == 0
+
+
 def test_a_torn_unit_and_a_fault_beside_it_are_no_foreign_content():
     rig = Rig(RamFlash())
     rig.put("k", 1, b"1")

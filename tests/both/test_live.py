@@ -3,9 +3,25 @@
 from binascii import crc32
 
 from backup_format.live import Places, whole_commits
+from backup_format.port import sha256
 from backup_format.records import ENTRY, record_crc
 from journal_rig import CPYTHON
 from log_rig import Arena, body, commits
+
+
+def test_the_sum_is_what_the_format_says():
+    arena = Arena()
+    total = 0
+    for position in arena.snapshot(body(1, 300), body(2, 30)):
+        record = bytearray(8 + arena.log.header(position)[1])
+        arena.log.read(position, record)
+        hashed = sha256()
+        hashed.update(b"\0\0\0\1" + position.to_bytes(4, "big") + bytes(record))
+        mark = int.from_bytes(hashed.digest()[:16], "big")
+        assert arena.log.check(position)[2] == mark
+        total += mark
+    commit = list(arena.read().commits())[0][0]
+    assert commit.live == total % (1 << 128)
 
 
 def test_a_snapshot_is_the_last_record_of_each_key():

@@ -253,6 +253,8 @@ def test_two_writes_of_one_number():
     host.board.observe((channel_key(1), 99, channel(99)))
     assert [item["number"] for item in host.list()] == [1, 2, 3, 4]
     assert host.open(0)["arena"] == host.open(number + 1)["arena"] == 2
+    host.save(1)
+    assert host.open(0)["number"] == number + 2 and host.open(number + 1)["arena"] == 2
 
 
 def test_no_medium():
