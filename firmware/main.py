@@ -12,6 +12,7 @@ if __name__ == "__main__":
     # First of all: a host may talk while the board still starts, and a 0x03 in its frames is no Ctrl-C.
     kbd_intr(-1)
 
+from backup_format.port import collect_early  # noqa: E402
 from board_def import Board  # noqa: E402
 from signer.loop import SignerLoop  # noqa: E402
 from signer.store import PlainStore  # noqa: E402
@@ -21,6 +22,7 @@ FIRMWARE = "0.1.0"
 
 def main():
     """Serve the link until it says stop (0x03 outside a frame); then the REPL has the board."""
+    collect_early()
     board = Board()
     try:
         from signer_backup.build import build_backup

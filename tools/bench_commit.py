@@ -50,7 +50,8 @@ _INDEX = "import bench_commit; bench_commit.index_size({})"
 def units_used(flash: Path) -> int:
     """Return how many erase units of the flash file are in use."""
     device = FileFlash(str(flash), ERASE, PROGRAM)
-    return sum(map(len, find_arenas(device.read_into, ERASE, device.size // ERASE).values()))
+    arenas = find_arenas(device.read_into, ERASE, device.size // ERASE)
+    return sum(len(arenas[arena]) for arena in arenas)
 
 
 def smallest_heap(vm: str, folder: Path, flash: Path) -> int | None:

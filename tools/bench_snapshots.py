@@ -19,6 +19,7 @@ from backup_format.compact import encode
 from backup_format.frames import STATUS
 from backup_format.log import find_arenas, open_log
 from backup_format.records import COMMIT, ENTRY, RECORD_HEADER
+from backup_format.runs import Arenas
 from nor import NorFlash
 from signer.store import Entry
 from signer_backup.build import build_backup
@@ -99,13 +100,14 @@ def snapshots(flash: Path, channels: int, size: int = MEDIUM) -> Cost:
     return Cost(sum(entries) / len(entries), delta, on_top, nor.erases - erases, coded)
 
 
-def _arenas(flash: NorFlash) -> dict[int, list[tuple[int, int]]]:
-    """Return {arena: [(sequence, unit)]}."""
-    return dict(find_arenas(flash.read_into, flash.erase_size, flash.size // flash.erase_size))
+def _arenas(flash: NorFlash) -> Arenas:
+    found: Arenas = find_arenas(flash.read_into, flash.erase_size, flash.size // flash.erase_size)
+    return found
 
 
 def _newest_arena(flash: NorFlash) -> int:
-    return max(_arenas(flash))
+    newest: int = max(_arenas(flash))
+    return newest
 
 
 def _entry(entry: StateEntry) -> Entry:

@@ -24,6 +24,7 @@ from .records import (
     record_crc,
     record_hash,
 )
+from .runs import Arenas, UnitMap
 from .units import FORMAT_VERSION, MAGIC, UNIT_HEADER, parse_unit_header
 
 _CHUNK = const(256)
@@ -35,18 +36,18 @@ _NOTHING = b"\xff" * 8  # where nothing was written
 
 
 def find_arenas(read_into, erase_size, units):
-    """Return {arena: [(sequence, unit)]} of what the erase units of a medium say, not all of it checked: for open_log.
+    """Return the Arenas of what the erase units of a medium say, not all of it checked: for open_log.
 
     read_into(offset, buf) fills buf from the medium; units: how many there are. Raises FormatError for a newer version.
     """
-    found = {}
+    found = Arenas()
     head = bytearray(_UNIT_HEAD)
     for unit in range(units):
         read_into(unit * erase_size, head)
         if bytes(head[:4]) == MAGIC:
             if head[4] != FORMAT_VERSION:
                 read_header(read_into, erase_size, unit)
-            found.setdefault(get_u32(head, 8), []).append((get_u32(head, 12), unit))
+            found.add(get_u32(head, 8), get_u32(head, 12), unit)
     return found
 
 
@@ -65,7 +66,7 @@ def open_log(read_into, erase_size, arena, units, note=None):
     """Return the Log of an arena from the units that find_arenas gives for it, those left out that are not what they
     said; None if none is left. note, if given, gets the UnitHeader of each. Raises FormatError for a newer version."""
     log = None
-    for _sequence, unit in sorted(units):
+    for _sequence, unit in units:
         header = read_header(read_into, erase_size, unit)
         if header and header.arena == arena:
             if note:
@@ -76,75 +77,29 @@ def open_log(read_into, erase_size, arena, units, note=None):
     return log
 
 
-class Log:
+class Log(UnitMap):
     """The records of one arena, addressed by log position (bytes since the arena began, unit headers not counted)."""
 
     def __init__(self, read_into, erase_size, program_size, arena):
+        UnitMap.__init__(self, erase_size)
         self.read_into = read_into
-        self.erase_size = erase_size
         self.program_size = program_size
         self.arena = arena
-        self.node_id = None
         # What walks have met: the position behind the first transaction, or 0; of the last settings record, or -1.
         self.checkpoint = 0
         self.settings = -1
-        # One item per unit, in the order of the log: its first log position, its place, the position where it ends.
-        self.starts = []
-        self.units = []
-        self._ends = []
-        self._sequence = 0  # of the unit added last
         self._header = bytearray(RECORD_HEADER)
-
-    def add(self, header):
-        """Append a unit; headers must come in the order of their sequence. What it declares void is dropped."""
-        start = header.start
-        if header.sequence != self._sequence + 1:  # a unit is missing in between: what it made void is void
-            start = min(start, header.before)
-        while self.starts and self.starts[-1] >= start:
-            self.starts.pop()
-            self.units.pop()
-            self._ends.pop()
-        if self._ends:
-            self._ends[-1] = min(self._ends[-1], start)
-        self.starts.append(header.start)
-        self.units.append(header.unit)
-        self._ends.append(header.start + self.erase_size - UNIT_HEADER)
-        self._sequence = header.sequence
-        self.node_id = header.node_id
-
-    def _find(self, position):
-        """Return the index of the unit that holds position, or -1."""
-        low, high = 0, len(self.starts)
-        while low < high:
-            middle = (low + high) // 2
-            if self.starts[middle] <= position:
-                low = middle + 1
-            else:
-                high = middle
-        low -= 1
-        return low if low >= 0 and position < self._ends[low] else -1
-
-    def unit(self, position):
-        """Return the erase unit that holds a log position. Raises FormatError."""
-        i = self._find(position)
-        if i < 0:
-            raise FormatError("log position %d is not on the medium" % position)
-        return self.units[i]
-
-    def _offset(self, i, position):
-        """Return the byte offset on the medium of a log position in unit number i of the log."""
-        return self.units[i] * self.erase_size + UNIT_HEADER + position - self.starts[i]
 
     def read(self, position, buf):
         """Fill buf with the log's bytes from position on. Raises FormatError where a unit is missing."""
         view = memoryview(buf)
         done = 0
         while done < len(view):
-            i = self._find(position + done)
-            if i < 0:
+            offset, room = self.place(position + done)
+            if not room:
                 raise FormatError("log position %d is not on the medium" % (position + done))
-            n = min(len(view) - done, self._ends[i] - position - done)
-            self.read_into(self._offset(i, position + done), view[done : done + n])
+            n = min(len(view) - done, room)
+            self.read_into(offset, view[done : done + n])
             done += n
 
     def header(self, position):
@@ -200,31 +155,19 @@ class Log:
         if running != crc:
             raise FormatError("damaged record at log position %d" % position)
 
-    def end(self):
-        """Return the log position behind the last byte that the units of this log can hold."""
-        return self._ends[-1] if self._ends else 0
-
-    def _behind_gap(self, position):
-        """Return where the unit after the missing one that held position begins, or -1."""
-        for start in self.starts:
-            if start > position:
-                return start
-        return -1
-
     def _next(self, position):
         """Return the position where a record may begin, at or after position, or -1 at the end of the log."""
         head = self._header
         while 0 <= position < self.end():
-            i = self._find(position)
-            if i < 0:  # a unit is missing here: the next one that is there may begin amidst a record
-                return self._behind_gap(position)
-            offset = self._offset(i, position)
-            n = min(RECORD_HEADER, self._ends[i] - position)
+            offset, room = self.place(position)
+            if not room:  # a unit is missing here: the next one that is there may begin amidst a record
+                return self.behind_gap(position)
+            n = min(RECORD_HEADER, room)
             self.read_into(offset, memoryview(head)[:n])
             if head[0] == PAD:
                 position += self.program_size - offset % self.program_size
             elif head[:n] == _NOTHING[:n]:
-                position = self._ends[i]
+                position += room
             else:
                 return position
         return -1
@@ -237,7 +180,7 @@ class Log:
         position, last = 0, SPILL
         while position < self.end():
             kind, length, _crc = self.header(position)
-            if last == COMMIT and self._header == _NOTHING and position >= self.starts[-1]:
+            if last == COMMIT and self._header == _NOTHING and position >= self.last_start():
                 return
             if kind not in _KINDS or length > self.end() - position:
                 raise FormatError("no record at log position %d" % position)
@@ -255,12 +198,12 @@ class Log:
 
     def _behind_padding(self, position):
         """Return where the transaction after the one that ends at position begins. Raises FormatError."""
-        i = self._find(position - 1)
-        if i < 0:
+        offset, room = self.place(position - 1)
+        if not room:
             raise FormatError("log position %d is not on the medium" % (position - 1))
-        if position == self._ends[i]:  # the next unit goes on right here
+        if room == 1:  # the next unit goes on right here
             return position
-        return position + -(self._offset(i, position - 1) + 1) % self.program_size
+        return position + -(offset + 1) % self.program_size
 
     def checked(self, begin=0, end=None):
         """Yield (position, kind, length, fingerprint) of each record from log position begin up to end whose CRC holds,
@@ -285,11 +228,11 @@ class Log:
         position += 1
         window = bytearray(_WINDOW)
         while 0 <= position < self.end():
-            i = self._find(position)
-            if i < 0:
-                position = self._behind_gap(position)
+            room = self.place(position)[1]
+            if not room:
+                position = self.behind_gap(position)
                 continue
-            n = min(_WINDOW, self._ends[i] - position)
+            n = min(_WINDOW, room)
             self.read(position, memoryview(window)[:n])
             for at in range(n):
                 if window[at] in _KINDS:

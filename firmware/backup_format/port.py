@@ -1,9 +1,11 @@
 """The only module that asks which Python this is (MicroPython, CircuitPython, CPython)."""
 
+import gc
 import hashlib
 import sys
 import time
 
+_GARBAGE = 16384  # bytes
 _NAME = sys.implementation.name
 
 try:
@@ -13,6 +15,13 @@ except ImportError:
     def const(value):
         """Return value: MicroPython's compiler folds constants, the others need none of it."""
         return value
+
+
+def collect_early():
+    """Have garbage collected whenever some 16 KB were allocated, where the VM can (MicroPython), not only when RAM is
+    full: what stays would lie scattered among it, and leave no large hole."""
+    if hasattr(gc, "threshold"):
+        gc.threshold(_GARBAGE)
 
 
 if _NAME == "circuitpython":

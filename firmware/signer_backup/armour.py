@@ -12,7 +12,6 @@ from binascii import b2a_base64, hexlify
 from backup_format.errors import FormatError
 from backup_format.log import find_arenas, open_log
 from backup_format.port import const, sha256
-from backup_format.units import UNIT_HEADER
 
 from .mount import load_newest
 from .state import State
@@ -42,8 +41,8 @@ def armoured(device):
     yield "Log-End: %d" % end
     yield ""
     digest = sha256()
-    units = [unit for start, unit in zip(log.starts, log.units) if start < end]
-    cut = UNIT_HEADER + end - log.starts[len(units) - 1]  # bytes of the last unit that are needed
+    units = [unit for start, unit in log.places() if start < end]
+    cut = log.place(end - 1)[0] % log.erase_size + 1  # bytes of the last unit that are needed
     for i, unit in enumerate(units):
         size = log.erase_size if i < len(units) - 1 else min(log.erase_size, cut)
         for at in range(0, size, _LINE):

@@ -7,6 +7,8 @@ _HASH = const(8)
 _ROW = const(17)  # hash, log position in each of two arenas (4 bytes each), flags
 _BUCKETS = const(64)  # rows by the first 6 bits of the hash: no piece of RAM is large, and none is copied to grow
 _BUCKET = const(4096)  # row number: bucket * _BUCKET + place in it
+_SPARE = b"\xff\xff\xff\xff\xff\xff\xff\xff"  # stands for the hash in a row that is not in use yet: it sorts last
+_GROWN = (_SPARE + _SPARE + b"\x00") * 4  # what a bucket grows by: fewer holes are left behind
 NOWHERE = const(0xFFFFFFFF)
 
 # Flags of a row
@@ -71,20 +73,18 @@ class Index:
         return -1
 
     def add(self, key):
-        """Return the number of key's row, made if it is new: no position, no flags."""
+        """Return the number of key's row, made if it is new: no position, no flags. After a MemoryError all is as
+        before."""
         digest = self.hash(key)
         rows, number, place = self._search(digest)
         at = place * _ROW
         if rows and rows[at : at + _HASH] == digest:
             return number * _BUCKET + place
-        new = digest + b"\xff\xff\xff\xff\xff\xff\xff\xff\x00"
-        if rows:
-            tail = rows[at:]
-            rows.extend(new)
-            rows[at + _ROW :] = tail
-            rows[at : at + _ROW] = new
-        else:
-            self._buckets[number] = bytearray(new)
+        if rows is None:
+            rows = self._buckets[number] = bytearray(_GROWN)
+        elif rows[-_ROW : _HASH - _ROW] != _SPARE:
+            rows.extend(_GROWN)
+        rows[at:] = digest + _GROWN[_HASH:_ROW] + rows[at:-_ROW]
         self._count += 1
         return number * _BUCKET + place
 
@@ -96,6 +96,8 @@ class Index:
             digest = b""
             while self._buckets[number] and place * _ROW < len(self._buckets[number]):
                 digest = self.digest(number * _BUCKET + place)
+                if digest == _SPARE:
+                    break
                 yield number * _BUCKET + place
                 place = self._search(digest)[2] + 1
 
@@ -128,9 +130,12 @@ class Index:
         return rows[at + _ROW - 1]
 
     def set_flags(self, row, flags):
-        """Set the row's flags, and keep the counts of live keys, recoverable channels and lost keys."""
-        rows, at = self._row(row)
-        at += _ROW - 1
+        """Set the row's flags, and keep the counts of live keys, recoverable channels and lost keys.
+
+        Takes no memory.
+        """
+        rows = self._buckets[row // _BUCKET]
+        at = row % _BUCKET * _ROW + _ROW - 1
         old = rows[at]
         self.lost += ((flags & LOST) - (old & LOST)) // LOST
         self.live += (flags & LIVE) - (old & LIVE)

@@ -62,7 +62,7 @@ class Journal:
         return self._known and not self.device.failed
 
     def arenas(self, read_into=None):
-        """Return {arena number: its units} of what lies on the medium, as log takes it. Some of it may be none.
+        """Return the Arenas of what lies on the medium. Some of it may be none.
 
         read_into: what reads their beginnings, else the device. Raises MediumError, FormatError for a newer version.
         """
@@ -108,7 +108,7 @@ class Journal:
             self.node_id = log.node_id
             self._writer = Writer(self.device, log, self._open_unit)
             self._writer.resume(commit, end)
-            self._opened = len(log.units)
+            self._opened = sum(1 for _ in log.places())
         self.settings = self.settings or kept
         self._known = True
 
@@ -298,9 +298,9 @@ class Journal:
         """Return whether unit holds the settings, or a part of the newest snapshot or of the state since."""
         if unit == self.settings_unit:
             return True
-        if self.last_log and unit in self.last_log.units:
+        if self.last_log and self.last_log.holds(unit):
             return True
-        return self._writer is not None and unit in self._writer.log.units
+        return self._writer is not None and self._writer.log.holds(unit)
 
     def _open_unit(self, log, start, buf):
         """Open the next unit of the ring for log; return its byte offset."""

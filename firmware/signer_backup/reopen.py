@@ -44,12 +44,12 @@ def is_blank_or_same(device, writer, sequence):
         arenas = find_arenas(heads.read_into, size, device.size // size)
         if not heads.used:
             return False
-        for units in arenas.values():
-            for said, unit in units:
+        for arena in arenas:
+            for said, unit in arenas[arena]:
                 if said > sequence and read_header(read_into, size, unit):
                     raise FormatError("newer")
         log = writer.log
-        for unit, start in zip(log.units, log.starts):
+        for start, unit in log.places():
             header = read_header(read_into, size, unit)
             # What a write that failed opened, behind the last good one, may have no header.
             if start < writer.end and (not header or (header.arena, header.start) != (log.arena, start)):

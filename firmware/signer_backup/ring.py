@@ -59,7 +59,7 @@ class Ring:
         for _ in range(self.units):
             unit = (self._at + 1) % self.units
             offset = unit * self._device.erase_size
-            used = unit in self._bad or unit in log.units or is_needed(unit)
+            used = unit in self._bad or log.holds(unit) or is_needed(unit)
             if not used and self.sequence < self.units:  # not all were ours yet
                 keep_foreign(self._device, offset)
             self._at = unit
@@ -74,12 +74,12 @@ class Ring:
                 if failed == _BAD_UNITS:
                     raise
                 continue
-            self.sequence += 1
             size = self._device.erase_size, self._device.program_size
-            before = log.starts[-1] if log.starts else 0
-            header = UnitHeader(size[0], size[1], log.arena, self.sequence, start, before, unit, erases, node_id)
+            before, sequence = log.last_start(), self.sequence + 1
+            header = UnitHeader(size[0], size[1], log.arena, sequence, start, before, unit, erases, node_id)
             header.pack_into(buf)
-            log.add(header)
+            log.add(header)  # before the unit counts as opened: memory may end here
+            self.sequence = sequence
             return offset
         raise MediumFullError("the medium is full: the state does not fit beside the newest snapshot")
 

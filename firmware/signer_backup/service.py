@@ -190,15 +190,15 @@ def _place(number, log, end):
             "end": end,
             "erase_size": log.erase_size,
             "program_size": log.program_size,
-            "units": _ranges(log.units),
+            "units": _ranges(log),
         }
     ).encode()
 
 
-def _ranges(units):
-    """Return units as [first, count] pairs of runs that lie side by side, in their order."""
+def _ranges(log):
+    """Return the units of log as [first, count] pairs of runs that lie side by side, in their order."""
     ranges = []
-    for unit in units:
+    for _start, unit in log.places():
         if ranges and ranges[-1][0] + ranges[-1][1] == unit:
             ranges[-1][1] += 1
         else:

@@ -142,11 +142,12 @@ class State:
     def _change(self, entry, what):
         row = self.index.add(entry.key)
         old = self.changed.get(entry.key)
-        self.changed[entry.key] = entry
-        self.changed_bytes += entry.cost() - (old.cost() if old else 0)
+        grown = self.changed_bytes + entry.cost() - (old.cost() if old else 0)
         flags = self.index.flags(row) & ~(LIVE | DELETED | CHANNEL | LOST | KNOWN) | what
         if entry.flags & RECOVERABLE:
             flags |= CHANNEL
+        self.changed[entry.key] = entry  # the last that memory may not be enough for
+        self.changed_bytes = grown
         self.index.set_flags(row, flags)
         if self.changed_bytes > self._budget and self.spill:
             self.spill()

@@ -6,6 +6,8 @@ order of the source, and last `ran N failed M`.
 
 import sys
 
+from backup_format.port import collect_early
+
 
 def test_names(path):
     """Return the names of the test functions in the source file at path, in order."""
@@ -31,4 +33,5 @@ def run(path):
 
 
 if __name__ == "__main__":
+    collect_early()  # as main.py does
     run(sys.argv[1])

@@ -208,7 +208,7 @@ def test_a_place_that_can_not_be_read_any_more():
     rig = saved()
     log, index = rig.state.log, rig.state.index
     position = index.position(index.find(channel_key(0))) + 50
-    bad = log._offset(log._find(position), position)
+    bad = log.place(position)[0]
 
     def fault(op, offset, data):
         if op == "read" and offset <= bad < offset + len(data):

@@ -158,7 +158,7 @@ def test_a_medium_that_comes_late_and_is_damaged():
         flash = rig.flash.copy()
         if lost:
             position = index.position(index.find(lost)) + 10
-            flash.data[log._offset(log._find(position), position)] ^= 4
+            flash.data[log.place(position)[0]] ^= 4
         state, journal = State(b""), Journal(lambda flash=flash: flash)
         state.put("a", 4, SIGNATURE, b'"ram"')
         state.put("b", 6, SIGNATURE, b'"ram"')

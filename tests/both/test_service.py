@@ -205,8 +205,7 @@ def test_listing_and_opening_behind_damage():
     assert [item["number"] for item in host.list()] == [1, 2, 4, 5, 6, 7, 8, 9]
     assert host.error(OPEN, b"\0\0\0\3")[0] == NO_SUCH_SNAPSHOT
     position = state.index.position(state.index.find(channel_key(0)))  # in snapshot 9
-    i = log._find(position)
-    flash.data[log._offset(i, position) + 20] ^= 1
+    flash.data[log.place(position)[0] + 20] ^= 1
     again = Host(flash)
     assert again.board.journal.last.number == 8
     assert [item["whole"] for item in again.list()] == [None] * 6 + [True, False]

@@ -56,7 +56,7 @@ def test_a_blank_medium_keeps_settings_before_any_node():
     rig.save(OTHER_NODE)
     again = remount(flash)
     assert again.journal.settings == NEVER and again.journal.node_id == OTHER_NODE
-    assert again.expected == rig.expected and len(rig.journal.arenas()) == 3
+    assert again.expected == rig.expected and len(list(rig.journal.arenas())) == 3
 
 
 def test_the_last_ones_in_an_arena_count():

@@ -1,7 +1,7 @@
 """Every module of tests/both, found by glob, runs on real MicroPython VMs: 64-bit unix, 32-bit WebAssembly.
 
 CPython runs the same modules by pytest's own collection. MICROPYTHON=path adds a further VM, a unix build, which gets
-the heap of a Pico: with a 32-bit build, objects are as large as on the chip, too.
+the heap of a Pico and all modules as .mpy, as a board: with a 32-bit build, objects are as large as on the chip, too.
 """
 
 import ast
@@ -11,10 +11,13 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
+from tools.firmware import build
 
 from vls_backup_sim.vm import micropython_command
 
@@ -23,14 +26,34 @@ BOTH = ROOT / "tests" / "both"
 DEVICE_CODE = ("firmware", "boards/sim", "boards/drivers")
 WASM = ROOT / "build/node/node_modules/@micropython/micropython-webassembly-pyscript/micropython.mjs"
 TIMEOUT = 300  # seconds for one module on one VM
+COMPILED = tempfile.TemporaryDirectory()
 BOARD_HEAP = ("-X", "heapsize=233k")  # what MicroPython has on a Pico
 
 
-def run_on_process(command: str, module: Path, scratch: Path, options: tuple[str, ...] = ()) -> str:
+def run_on_process(command: str, module: Path, scratch: Path) -> str:
     """Run module on a MicroPython executable from the repository's root; return what it printed."""
-    path = [str(folder) for folder in (module.parent, BOTH, *(ROOT / name for name in DEVICE_CODE))] + [".frozen"]
-    environment = {**os.environ, "MICROPYPATH": ":".join(path), "TEST_SCRATCH": str(scratch)}
-    return output_of([command, *options, str(BOTH / "run_on_vm.py"), str(module)], cwd=ROOT, env=environment)
+    return _run([command], [module.parent, BOTH, *(ROOT / name for name in DEVICE_CODE)], module, scratch)
+
+
+def run_as_on_board(command: str, module: Path, scratch: Path) -> str:
+    """Do the same in the heap of a board, with everything compiled."""
+    sources = [module.parent, BOTH, *(ROOT / name for name in DEVICE_CODE)]
+    return _run([command, *BOARD_HEAP], [_compiled(source) for source in sources], module, scratch)
+
+
+@cache
+def _compiled(source: Path) -> Path:
+    """Return a folder with the modules of the folder source and its packages as .mpy."""
+    folder = Path(COMPILED.name) / source.relative_to(source.anchor)
+    paths = [path for path in source.glob("**/*.py") if "host" not in path.relative_to(source).parts]
+    build({path.relative_to(source).as_posix(): path for path in paths}, folder, as_source=False)
+    return folder
+
+
+def _run(command: list[str], folders: list[Path], module: Path, scratch: Path) -> str:
+    path = ":".join([*map(str, folders), ".frozen"])
+    environment = {**os.environ, "MICROPYPATH": path, "TEST_SCRATCH": str(scratch)}
+    return output_of([*command, str(BOTH / "run_on_vm.py"), str(module)], cwd=ROOT, env=environment)
 
 
 def run_on_wasm(module: Path) -> str:
@@ -84,7 +107,7 @@ def vms() -> dict[str, Callable[[Path, Path], str]]:
         "MicroPython 32-bit": lambda module, scratch: run_on_wasm(module),
     }
     if extra := os.environ.get("MICROPYTHON"):
-        found[extra] = lambda module, scratch: run_on_process(extra, module, scratch, BOARD_HEAP)
+        found[extra] = lambda module, scratch: run_as_on_board(extra, module, scratch)
     return found
 
 

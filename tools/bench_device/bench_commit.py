@@ -6,12 +6,14 @@ import json
 from bench_parts import Board
 
 from backup_format.frames import STATUS
+from backup_format.port import collect_early
 from signer_backup.build import build_backup
 from signer_backup.index import Index
 
 
 def commit(path, node_id, key, value):
     """Change key's value (JSON text) on the board whose flash is the file at path; print "committed" or its log."""
+    collect_early()  # as main.py does
     board = Board(path, 4096, 256)
     store, observe, services = build_backup(board)
     before = store.get(key)
