@@ -31,7 +31,7 @@ _ENTRIES_BEGIN = b'  "state": {\n    "values": {\n'
 _ENTRY_ENDS = b"\n      ],\n"
 _ENTRIES_END = b"\n    }\n  }\n}"
 _JSON_SPACE = b" \t\r\n"
-_PIECE = 1 << 17  # bytes: some 3 channels, which stay in the processor's cache
+_PIECE = 1 << 18  # bytes: some 10 channels, which stay in the processor's cache
 
 _Shape = TypeVar("_Shape")
 _Result = TypeVar("_Result")

@@ -16,7 +16,7 @@ import struct
 from collections.abc import Sequence
 from hashlib import sha256
 from itertools import chain, repeat
-from operator import and_, neg, sub, xor
+from operator import and_, sub, xor
 
 from vls_backup.errors import FieldError
 
@@ -35,13 +35,15 @@ _DUMMY = bytes(SECRET_SIZE)
 _FIELD = "enforcement_state.counterparty_secrets.old_secrets"
 _LOWEST_BITS = [1 << position for position in range(48)] + [0]
 """By position: the lowest set bit of every index that belongs there (index 0, the only one at 48, has none)."""
-_BITS = sum(1 << position * 8 * SECRET_SIZE + position for position in range(MAX_SECRETS - 1))
-"""What flips bit 0 of the first secret, bit 1 of the second, and so on, in a number that is all of them."""
 _GAPS = [2 << position for position in range(49)]
 """By position: the distance between two indexes that belong there."""
+_MASKS = [gap - 1 for gap in _GAPS]
+"""By position: the bits that are the same in all indexes that belong there."""
+_FLIPS = sum(1 << position * 8 * SECRET_SIZE + position for position in range(MAX_SECRETS - 1))
+"""What flips bit 0 of the first secret, bit 1 of the second, and so on, in a number that is all of them."""
 
 
-def known_secrets(items: list[tuple[list[int], int]]) -> Secrets:
+def known_secrets(items: Sequence[tuple[Sequence[int], int]]) -> Secrets:
     """Return the real secrets of a VLS `old_secrets` list, or raise FieldError: wrong size, position or derivation."""
     if len(items) > MAX_SECRETS:
         raise FieldError(_FIELD, f"has {len(items)} items, at most {MAX_SECRETS} are possible")
@@ -72,7 +74,7 @@ def indexes_of(secrets: Secrets) -> tuple[int, ...]:
 
 def check_positions(indexes: Sequence[int]) -> None:
     """Raise FieldError unless each index stands where it belongs."""
-    if list(map(and_, indexes, map(neg, indexes))) == _LOWEST_BITS[: len(indexes)] and _in_range(indexes):
+    if list(map(and_, indexes, _MASKS)) == _LOWEST_BITS[: len(indexes)] and _in_range(indexes):
         return
     for position, index in enumerate(indexes):
         if not 0 <= index < INDEX_END or index & -index != _LOWEST_BITS[position]:
@@ -99,17 +101,17 @@ def _check_derivation(indexes: list[int], secrets: list[bytearray]) -> None:
                 ancestor &= ancestor - 1
             if ancestor not in by_index:
                 continue
-            found = derive(by_index[ancestor], index ^ ancestor)
+            found = derive(bytes(by_index[ancestor]), index ^ ancestor)
         if found != secrets[position]:
             raise FieldError(_FIELD, f"the secret of index {index} does not derive from that of index {ancestor}")
 
 
 def _flip_each(secrets: bytes) -> bytes:
     """Flip bit 0 of the first secret, bit 1 of the second, and so on."""
-    return (int.from_bytes(secrets, "little") ^ _BITS & (1 << 8 * len(secrets)) - 1).to_bytes(len(secrets), "little")
+    return (int.from_bytes(secrets, "little") ^ _FLIPS & (1 << 8 * len(secrets)) - 1).to_bytes(len(secrets), "little")
 
 
-def derive(secret: bytes | bytearray, bits: int) -> bytes:
+def derive(secret: bytes, bits: int) -> bytes:
     """Derive downwards: for each set bit of bits, the highest first, flip that bit of the secret and hash it."""
     while bits:
         bit = bits.bit_length() - 1
