@@ -6,7 +6,8 @@ stand in entries of their own, `peers/<peer id>`. Fields that no recovery needs 
 """
 
 from collections.abc import Iterator
-from typing import Annotated, NamedTuple
+from types import GenericAlias
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -16,7 +17,7 @@ from vls_backup.backup_stream import scan_backup
 from vls_backup.errors import FieldError
 from vls_backup.fields import bytes_from_hex, is_point, point_from_hex
 from vls_backup.scb import MAX_DBID
-from vls_backup.shachain import Secrets, indexes_of, is_complete, known_secrets
+from vls_backup.shachain import SECRET_SIZE, Secrets, indexes_of, is_complete, known_secrets
 
 CHANNEL_PREFIX = "channels/"
 PEER_PREFIX = "peers/"
@@ -124,18 +125,21 @@ class _Setup(msgspec.Struct, gc=False):
     commitment_type: str
 
 
-class _Secrets(msgspec.Struct, gc=False):
-    old_secrets: list[tuple[list[int], int]]
+_Numbers = TypeVar("_Numbers")  # the bytes of a secret
 
 
-class _Enforcement(msgspec.Struct, gc=False):
-    counterparty_secrets: _Secrets | None = None
+class _Secrets(msgspec.Struct, Generic[_Numbers], gc=False):
+    old_secrets: list[tuple[_Numbers, int]]
+
+
+class _Enforcement(msgspec.Struct, Generic[_Numbers], gc=False):
+    counterparty_secrets: _Secrets[_Numbers] | None = None
     channel_closed: bool = False
 
 
-class _ChannelEntry(msgspec.Struct, gc=False):
+class _ChannelEntry(msgspec.Struct, Generic[_Numbers], gc=False):
     channel_setup: _Setup | None
-    enforcement_state: _Enforcement | None = None
+    enforcement_state: _Enforcement[_Numbers] | None = None
 
 
 class _Stub(msgspec.Struct, gc=False):
@@ -148,7 +152,9 @@ class _PeerEntry(msgspec.Struct, gc=False):
     direction: str | None = None
 
 
-_channel_decoder = msgspec.json.Decoder(_ChannelEntry)
+# Secrets of the one good size decode faster than lists; lists come where the words are found for what is wrong.
+_GoodChannelEntry: Any = _ChannelEntry[GenericAlias(tuple, (int,) * SECRET_SIZE)]  # type: ignore[misc]
+_channel_decoder = msgspec.json.Decoder(_ChannelEntry[list[int]])
 _stub_decoder = msgspec.json.Decoder(_Stub)
 _peer_decoder = msgspec.json.Decoder(_PeerEntry)
 
@@ -158,11 +164,11 @@ def read_channels(path: str) -> tuple[Head, Iterator[Channel | Fault]]:
 
     The iterator gives a Fault for each damaged peer entry, then a Channel or a Fault for each channel, by key bytewise.
     """
-    return scan_backup(path, CHANNEL_PREFIX, _ChannelEntry, _collect)
+    return scan_backup(path, CHANNEL_PREFIX, _GoodChannelEntry, _collect)
 
 
 def _collect(
-    head: Head, values: Iterator[tuple[str, _ChannelEntry | msgspec.Raw]]
+    head: Head, values: Iterator[tuple[str, _ChannelEntry[Any] | msgspec.Raw]]
 ) -> tuple[Head, Iterator[Channel | Fault]]:
     channels: dict[str, Channel | Fault] = {}
     peers: dict[str, bytes] = {}
@@ -223,7 +229,7 @@ def _peer_address(key: str, value: bytes) -> PeerAddress | Fault:
         return PeerAddress(entry.addr, None, f"{entry.addr}: {error}", entry.direction)
 
 
-def _channel(key: str, value: _ChannelEntry | msgspec.Raw, own_id: bytes) -> Channel | None:
+def _channel(key: str, value: _ChannelEntry[Any] | msgspec.Raw, own_id: bytes) -> Channel | None:
     """Return the channel, still without an address and warnings, or None for a stub. Raise FieldError."""
     entry = _decode(value) if isinstance(value, msgspec.Raw) else value
     if entry is None or entry.channel_setup is None:
@@ -255,7 +261,7 @@ def _channel(key: str, value: _ChannelEntry | msgspec.Raw, own_id: bytes) -> Cha
     )
 
 
-def _decode(value: msgspec.Raw) -> _ChannelEntry | None:
+def _decode(value: msgspec.Raw) -> _ChannelEntry[list[int]] | None:
     try:
         return _channel_decoder.decode(value)
     except msgspec.MsgspecError as error:
