@@ -1,0 +1,166 @@
+"""Runs the case of a number of a family. The same number and seed give the same case. For tests on any VM."""
+
+from fault_cuts import PlainCut
+from fault_families import HOWS
+from fault_judge import check_older, go_on, resend, started
+from fault_board import Lost
+from fault_workload import FAILURES
+from faulty_flash import Dice, PowerCut
+
+OLDER = 16  # in every 16th case all snapshots of the medium are read
+
+
+class LiveCases:
+    """The cases of a Live family on a Workload. count: how many there are until only the dice differ."""
+
+    def __init__(self, family, workload, seed):
+        self.family = family
+        self.workload = workload
+        self.seed = seed
+        self.places = workload.places(family.ops)
+        self.count = len(self.places) * family.variants
+
+    def run(self, number):
+        """Raises Lost, Wrong."""
+        place = spread(number, self.count)
+        step, nth = self.places[place // self.family.variants]
+        dice = Dice(self.seed * 1000003 + number)
+        workload = self.workload
+        board, ledger = workload.reach(step)
+        board.flash.fault = fault = self.family.make(board, nth, place % self.family.variants, dice)
+        try:
+            workload.do(workload.steps[step], board, ledger)
+            cut = False
+        except PowerCut:
+            cut = True
+        board.flash.fault = fault.after
+        older = number % OLDER == 0
+        hit = getattr(fault, "hit", ())
+        if cut:
+            least = untouched(workload.kind, fault, ledger) if hit else ledger.promised
+            board = started(workload.kind, board.flash, ledger, least, bool(hit))
+            if board:
+                go_on(known(board, ledger), ledger, older and not hit)
+        elif hit:
+            self._judge_damage(board, ledger, fault, older)
+        else:
+            self._judge_living(board, ledger, older)
+
+    def _judge_living(self, board, ledger, older):
+        now = board.flash.copy()  # the power may go at any time
+        now.fault = board.flash.fault
+        started(type(board), now, ledger, ledger.promised)
+        as_it_was = resend(board, ledger)
+        if not as_it_was and not ledger.told:
+            raise Lost("the board forgot something and told nobody")
+        go_on(board, ledger, older)
+
+    def _judge_damage(self, board, ledger, fault, older):
+        least = untouched(type(board), fault, ledger)
+        if fault.noticed and not ledger.told:
+            least = ledger.promised
+        now = board.flash.copy()
+        again = started(type(board), now, ledger, least, True)
+        if again and older:
+            check_older(again, ledger)
+        resend(board, ledger)
+        if fault.noticed:
+            go_on(board, ledger, older)
+
+
+def known(board, ledger):
+    """The node attaches to a board that has just started: its truth is the snapshot that the board found."""
+    ledger.truth = board.read()
+    return board
+
+
+def untouched(kind, fault, ledger):
+    """Return the place in ledger.attempts of the newest snapshot of which the fault hit nothing."""
+    if not hasattr(kind, "used"):  # a store of one snapshot
+        return ledger.promised
+    board = kind(fault.before)
+    try:
+        board.start()
+    except FAILURES:
+        return 0
+    used = board.used()
+    found = 0
+    for place in range(1, ledger.promised + 1):
+        spans = used.get(ledger.attempts[place][0])
+        if spans and not any(a < d and c < b for a, b in spans for c, d in fault.hit):
+            found = place
+    return found
+
+
+def spread(number, count):
+    """Return a place below count: the first count numbers give each place once, a few of them places all over."""
+    stride = count * 618 // 1000 | 1
+    while _common(stride, count) > 1:
+        stride += 2
+    return number % count * stride % count
+
+
+def _common(a, b):
+    while b:
+        a, b = b, a % b
+    return a
+
+
+class Cuts:
+    """Power cuts again in the recovery (mount and the next snapshot). depth: how many cuts in all.
+
+    The first count numbers are every cut of the workload with every cut of the recovery from it; further cuts are rolled.
+    Promise: full.
+    """
+
+    def __init__(self, depth, workload, seed):
+        self.workload = workload
+        self.seed = seed
+        self._depth = depth
+        self.places = workload.places("pe")
+        self._firsts = len(self.places) * len(HOWS)
+        self._seconds = workload.kind.recovery
+        self.count = self._firsts * self._seconds
+
+    def run(self, number):
+        """Raises Lost, Wrong."""
+        first, second = divmod(number % self.count, self._seconds)
+        first = spread(first, self._firsts)
+        dice = Dice(self.seed * 1000003 + number)
+        board, ledger = self._first(first)
+        before = board.flash.writes
+        if not self._cut(board, second + 1, dice.roll(4), dice, self._recover, board, ledger):
+            writes = board.flash.writes - before  # so many has this recovery: come around to one that another number has, too
+            assert 0 < writes <= self._seconds
+            board, ledger = self._first(first)
+            self._cut(board, 1 + second % writes, dice.roll(4), dice, self._recover, board, ledger)
+        for _ in range(self._depth - 2):
+            self._cut(board, 1 + dice.roll(6), dice.roll(4), dice, self._recover, board, ledger)
+        board = started(self.workload.kind, board.flash, ledger, ledger.promised)
+        go_on(known(board, ledger), ledger, number % OLDER == 0)
+
+    def _first(self, first):
+        """Cut the power for the first time; return (board, ledger)."""
+        place, how = divmod(first, len(HOWS))
+        step, nth = self.places[place]
+        board, ledger = self.workload.reach(step)
+        dice = Dice(self.seed * 7 + first)
+        assert self._cut(board, nth, how, dice, self.workload.do, self.workload.steps[step], board, ledger)
+        return board, ledger
+
+    def _cut(self, board, nth, how, dice, call, *args):
+        """Cut the power in the nth write of call; return whether there was one."""
+        board.flash.fault = PlainCut(board.flash, nth, dice, HOWS[how])
+        try:
+            call(*args)
+            return False
+        except PowerCut:
+            return True
+        finally:
+            board.flash.fault = None
+
+    def _recover(self, board, ledger):
+        again = started(self.workload.kind, board.flash, ledger, ledger.promised)
+        known(again, ledger)
+        ledger.put(again, 0, 100)
+        ledger.save(again)

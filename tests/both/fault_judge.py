@@ -1,0 +1,69 @@
+"""Says whether a board kept the promise: "once a save has returned, that snapshot can be read back whole, byte for byte; until
+it has returned, the one before it can". Raises Lost or Wrong if not. For tests on any VM."""
+
+from fault_board import Lost, Wrong
+from fault_workload import FAILURES
+
+
+def started(kind, flash, ledger, least, may_refuse=False):
+    """Start a board of kind on flash and return it: it finds the snapshot at place least of ledger.attempts, or a later one,
+    byte for byte. may_refuse: if least is 0, it may refuse the medium; return None then."""
+    board = kind(flash)
+    try:
+        board.start()
+        state = board.read()
+    except FAILURES as e:
+        if not least and may_refuse:
+            return None
+        if not least and hasattr(board, "format"):  # a store that has to be told
+            board.format()
+            return board
+        raise Lost("snapshot %d: %s" % (ledger.attempts[least][0], e))
+    place = ledger.find(board.number, state)
+    if place < 0:
+        raise Wrong("snapshot %d came back with a state that it never had" % board.number)
+    if place < least:
+        raise Lost("snapshot %d was saved, but number %d came back" % (ledger.attempts[least][0], board.number))
+    return board
+
+
+def check_older(board, ledger, least=0):
+    """Every whole snapshot on the medium is one that was begun, and those at the places least (if not 0) ... promised are
+    there."""
+    places = [ledger.find(number, state) for number, state in board.older()]
+    if places and min(places) < 0:
+        raise Wrong("an older snapshot came back with a state that it never had")
+    if least and least not in places and hasattr(board, "used"):
+        raise Lost("snapshot %d is no longer among the older ones" % ledger.attempts[least][0])
+
+
+def resend(board, ledger):
+    """The node sends its state to a board that went on after an error; return whether the board was as it should be."""
+    state = None
+    for _ in range(20):  # each lost entry is told once
+        try:
+            board.ready()
+            state = board.read()
+            break
+        except FAILURES:
+            pass
+    if state is None:
+        raise Lost("the state can't be read again after the fault")
+    for key in ledger.truth:
+        if state.get(key) != ledger.truth[key]:
+            board.put(key, ledger.truth[key])
+    return state == ledger.truth
+
+
+def go_on(board, ledger, older):
+    """Save once more, and start anew: that snapshot is there. older: look at all snapshots, too."""
+    before = ledger.promised
+    ledger.put(board, 0, 100)
+    try:
+        ledger.save(board)
+    except FAILURES as e:
+        raise Lost("no snapshot can be saved any more: %s" % e)
+    again = started(type(board), board.flash, ledger, ledger.promised)
+    if older:
+        check_older(again, ledger, before)
+    return again
