@@ -1,8 +1,16 @@
-"""A board as the fault suite sees it: a state and its journal. Any other store of snapshots with these methods can be put in its
-place (tests/faults does so with littlefs). For tests on any VM."""
+"""A board as the fault suite sees it: a state and its journal. Any other store of snapshots with these methods can be
+put in its place (tests/faults does so with littlefs). For tests on any VM."""
 
-from backup_format.records import COMMIT, ENTRY, RECORD_HEADER, TOMBSTONE, TOMBSTONE_VERSION, Commit, parse_tombstone
-from backup_format.records import parse_entry_head
+from backup_format.records import (
+    COMMIT,
+    ENTRY,
+    RECORD_HEADER,
+    TOMBSTONE,
+    TOMBSTONE_VERSION,
+    Commit,
+    parse_entry_head,
+    parse_tombstone,
+)
 from backup_format.units import UNIT_HEADER
 from journal_rig import NODE, SIGNATURE, snapshots
 from signer_backup.journal import Journal

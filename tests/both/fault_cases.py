@@ -1,9 +1,9 @@
 """Runs the case of a number of a family. The same number and seed give the same case. For tests on any VM."""
 
+from fault_board import Lost
 from fault_cuts import PlainCut
 from fault_families import HOWS
 from fault_judge import check_older, go_on, resend, started
-from fault_board import Lost
 from fault_workload import FAILURES
 from faulty_flash import Dice, PowerCut
 
@@ -70,7 +70,7 @@ class LiveCases:
 
 def known(board, ledger):
     """The node attaches to a board that has just started: its truth is the snapshot that the board found."""
-    ledger.truth = board.read()
+    ledger.truth = dict(board.found)
     return board
 
 
@@ -109,8 +109,8 @@ def _common(a, b):
 class Cuts:
     """Power cuts again in the recovery (mount and the next snapshot). depth: how many cuts in all.
 
-    The first count numbers are every cut of the workload with every cut of the recovery from it; further cuts are rolled.
-    Promise: full.
+    The first count numbers are every cut of the workload with every cut of the recovery from it; further cuts are
+    rolled. Promise: full.
     """
 
     def __init__(self, depth, workload, seed):
@@ -130,7 +130,7 @@ class Cuts:
         board, ledger = self._first(first)
         before = board.flash.writes
         if not self._cut(board, second + 1, dice.roll(4), dice, self._recover, board, ledger):
-            writes = board.flash.writes - before  # so many has this recovery: come around to one that another number has, too
+            writes = board.flash.writes - before  # of this recovery, shorter than others: take one of these
             assert 0 < writes <= self._seconds
             board, ledger = self._first(first)
             self._cut(board, 1 + second % writes, dice.roll(4), dice, self._recover, board, ledger)

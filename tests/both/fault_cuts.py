@@ -73,15 +73,16 @@ class Unstable:
             return False
         data[:] = self._flash.data[offset : offset + len(data)]
         for place in self._places:
-            if offset <= place < offset + len(data):
-                data[place - offset] = self._dice.roll(256) if self._dice.roll(2) else 0xFF
+            how = self._dice.roll(3)
+            if how and offset <= place < offset + len(data):
+                data[place - offset] = 0xFF if how == 1 else self._dice.roll(256)
         return True
 
 
 class Reorder(_Cut):
-    """What was written since the last sync reached the medium sector by sector (128 bytes) in any order: at the cut each
-    of these sectors holds the new bytes or the old ones. each_call: every program and erase ends in a sync, as our
-    drivers do it; else sync() says when."""
+    """What was written since the last sync reached the medium sector by sector (128 bytes) in any order: at the cut
+    each of these sectors holds the new bytes or the old ones. each_call: every program and erase ends in a sync, as
+    our drivers do it; else sync() says when."""
 
     def __init__(self, flash, nth, dice, each_call):
         super().__init__(flash, nth, dice)

@@ -4,7 +4,8 @@ from faulty_flash import At, Dice, Worn, tear
 
 
 class Raise:
-    """The nth call (from 1) of the ops raises error, and times - 1 calls after it. done: the call did its work before it raised."""
+    """The nth call (from 1) of the ops raises error, and times - 1 calls after it. done: the call did its work before
+    it raised."""
 
     after = None
 

@@ -1,23 +1,22 @@
-"""Says whether a board kept the promise: "once a save has returned, that snapshot can be read back whole, byte for byte; until
-it has returned, the one before it can". Raises Lost or Wrong if not. For tests on any VM."""
+"""Says whether a board kept the promise: "once a save has returned, that snapshot can be read back whole, byte for
+byte; until it has returned, the one before it can". Raises Lost or Wrong if not. For tests on any VM."""
 
 from fault_board import Lost, Wrong
 from fault_workload import FAILURES
 
 
 def started(kind, flash, ledger, least, may_refuse=False):
-    """Start a board of kind on flash and return it: it finds the snapshot at place least of ledger.attempts, or a later one,
-    byte for byte. may_refuse: if least is 0, it may refuse the medium; return None then."""
+    """Start a board of kind on flash and return it: it finds the snapshot at place least of ledger.attempts, or a
+    later one, byte for byte (board.found). may_refuse: if least is 0, it may refuse the medium; return None then."""
     board = kind(flash)
     try:
         board.start()
-        state = board.read()
+        board.found = state = board.read()
     except FAILURES as e:
         if not least and may_refuse:
             return None
         if not least and hasattr(board, "format"):  # a store that has to be told
-            board.format()
-            return board
+            return _formatted(board)
         raise Lost("snapshot %d: %s" % (ledger.attempts[least][0], e))
     place = ledger.find(board.number, state)
     if place < 0:
@@ -27,9 +26,18 @@ def started(kind, flash, ledger, least, may_refuse=False):
     return board
 
 
+def _formatted(board):
+    try:
+        board.format()
+        board.found = {}
+        return board
+    except FAILURES as e:
+        raise Lost("the medium can't be used any more: %s" % e)
+
+
 def check_older(board, ledger, least=0):
-    """Every whole snapshot on the medium is one that was begun, and those at the places least (if not 0) ... promised are
-    there."""
+    """Every whole snapshot on the medium is one that was begun, and those at the places least (if not 0) ... promised
+    are there."""
     places = [ledger.find(number, state) for number, state in board.older()]
     if places and min(places) < 0:
         raise Wrong("an older snapshot came back with a state that it never had")
@@ -55,15 +63,22 @@ def resend(board, ledger):
     return state == ledger.truth
 
 
-def go_on(board, ledger, older):
-    """Save once more, and start anew: that snapshot is there. older: look at all snapshots, too."""
+def go_on(board, ledger, longer):
+    """Save once more, and start anew: that snapshot is there. longer: the one before it too, and all is well after some
+    more, when the next arena has begun."""
     before = ledger.promised
-    ledger.put(board, 0, 100)
+    _save(board, ledger, 0, 100)
+    again = started(type(board), board.flash, ledger, ledger.promised)
+    if longer:
+        check_older(again, ledger, before)
+        for i in range(24):
+            _save(board, ledger, i % 3, 150)
+        check_older(started(type(board), board.flash, ledger, ledger.promised), ledger)
+
+
+def _save(board, ledger, i, size):
+    ledger.put(board, i, size)
     try:
         ledger.save(board)
     except FAILURES as e:
         raise Lost("no snapshot can be saved any more: %s" % e)
-    again = started(type(board), board.flash, ledger, ledger.promised)
-    if older:
-        check_older(again, ledger, before)
-    return again

@@ -1,7 +1,7 @@
 """Fault models: the medium does something else than it says (families silent ... stale-read). For tests on any VM.
 
-Each is a fault for RamFlash.fault that acts in the nth call (from 1) of its ops. hit: [(first byte, byte behind)] of what
-was damaged elsewhere, and before: the flash before that; noticed: whether reading back must show it.
+Each is a fault for RamFlash.fault that acts in the nth call (from 1) of its ops. hit: [(first byte, byte behind)] of
+what was damaged elsewhere, and before: the flash before that; noticed: whether reading back must show it.
 """
 
 from faulty_flash import At
@@ -33,7 +33,8 @@ class Silent(_Once):
 
 
 class WrongBytes(_Once):
-    """A program writes other bytes: how 0: one bit; 1: one byte; 2: some bytes not at all; 3: shifted by one; 4: zeros."""
+    """A program writes other bytes: how 0: one bit; 1: one byte; 2: some bytes not at all; 3: shifted by one; 4:
+    zeros."""
 
     ops = ("program",)
 

@@ -34,7 +34,8 @@ class _AtRest:
         return board.flash, ledger
 
     def _used(self, board, ledger):
-        """Return [(place in ledger.attempts, a byte for each of the medium: 1, the snapshot lies there)], newest first."""
+        """Return [(place in ledger.attempts, a byte for each of the medium: 1, the snapshot lies there)], newest
+        first."""
         found = []
         spans = board.used() if hasattr(board, "used") else {}
         for place in range(ledger.promised, 0, -1):

@@ -1,8 +1,8 @@
 """The scripted run of the fault suite: every event of a journal's life at least twice, in small. For tests on any VM.
 
-A step is a list of actions: ("put", channel, size), ("delete", channel), ("save", strategy), ("spill",), ("start",): the board
-starts anew, ("fail", n): the medium is gone from the nth write of a snapshot on, and back for the next one, ("blank",): a new
-medium is put in.
+A step is a list of actions: ("put", channel, size), ("delete", channel), ("save", strategy), ("spill",), ("start",):
+the board starts anew, ("fail", n): the medium is gone from the nth write of a snapshot on, and back for the next one,
+("blank",): a new medium is put in.
 """
 
 from backup_format.records import TOMBSTONE_VERSION
@@ -101,6 +101,17 @@ def card_script(seed):
     return steps
 
 
+class _Seen:
+    """Notes the letters of the calls."""
+
+    def __init__(self):
+        self.ops = []
+
+    def __call__(self, op, offset, data):
+        self.ops.append(op[0])
+        return False
+
+
 class Workload:
     """The steps on boards of a kind (a class as JournalBoard). calls: for each step its calls of the medium in order, a
     letter each: r, p, e; found by doing it once.
@@ -113,16 +124,11 @@ class Workload:
         self.calls = []
         board, ledger = self.begin()
         for step in steps:
-            seen = []
-
-            def note(op, offset, data):
-                seen.append(op[0])
-
-            board.flash.fault = note
+            board.flash.fault = seen = _Seen()
             self.do(step, board, ledger)
             assert not ledger.told
             board.flash.fault = None
-            self.calls.append("".join(seen))
+            self.calls.append("".join(seen.ops))
             board, ledger = self.done(board, ledger)
 
     def begin(self):
@@ -153,7 +159,8 @@ class Workload:
         return found
 
     def do(self, step, board, ledger):
-        """Do one step. What a board may raise ends it (ledger.told): the node has to go on then. A power cut goes up."""
+        """Do one step. What a board may raise ends it (ledger.told): the node has to go on then. A power cut goes
+        up."""
         try:
             for action in step:
                 self._act(action, board, ledger)

@@ -1,8 +1,8 @@
 """littlefs (littlefs-python, the C code) beside our journal: the same flash, faults and workload.
 
 The state is kept as its users do it: one file with everything, written under another name, closed, renamed. What the
-callbacks raise would be swallowed and taken as success, so they return negative codes; after a power cut the flash stays as
-it is, and the cut is raised when littlefs has come back. A read cannot fail through littlefs-python.
+callbacks raise would be swallowed and taken as success, so they return negative codes; after a power cut the flash
+stays as it is, and the cut is raised when littlefs has come back. A read cannot fail through littlefs-python.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from littlefs import LittleFS, LittleFSError, lfs
+
 from fault_errors import WornOut
 from faulty_flash import PowerCut, RamFlash, Worn
-from littlefs import LittleFS, LittleFSError, lfs
 
 IO_ERROR = -5
 NO_ENTRY = -2
@@ -50,8 +51,9 @@ class _Context:
     def prog(self, cfg: Any, block: int, off: int, data: bytes) -> int:
         for at in range(0, len(data), self.flash.program_size):
             part = bytes(data[at : at + self.flash.program_size])
-            if self._call(self.flash.program, block * cfg.block_size + off + at, part):
-                return IO_ERROR
+            code = self._call(self.flash.program, block * cfg.block_size + off + at, part)
+            if code:
+                return code
         return 0
 
     def erase(self, cfg: Any, block: int) -> int:
@@ -100,7 +102,12 @@ class LittlefsBoard:
         size = self.flash.erase_size
         options = {"read_size": 16, "prog_size": self.flash.program_size, "cache_size": self.flash.program_size}
         self._fs = LittleFS(
-            self._context, mount=False, block_size=size, block_count=self.flash.size // size, block_cycles=100, **options
+            self._context,
+            mount=False,
+            block_size=size,
+            block_count=self.flash.size // size,
+            block_cycles=100,
+            **options,
         )
         if self.flash.is_blank():
             self._on_board(self._fs.format)

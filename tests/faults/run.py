@@ -3,8 +3,8 @@
     make faults CASES=1000000 [SEED=1]
     make faults FAMILY=cut CASE=17 [SEED=1]
 
-The table goes to stdout; its last line is `total  <cases>  <lost>  <wrong>`, of our journal. Exit status 1 unless nothing was
-lost or wrong.
+The table goes to stdout; its last line is `total  <cases>  <lost>  <wrong>`, of our journal. Exit status 1 unless
+nothing was lost or wrong.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / name) for name in ("firmware", "tests/both", "tests/faults")]
 
-from fault_board import Lost  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.progress import Progress  # noqa: E402
 from suite import FAMILIES, KINDS, LITTLEFS, OURS, cases, plan  # noqa: E402
+
+from fault_board import Lost  # noqa: E402
 
 CHUNK = 200
 SECONDS = 20  # for one case of littlefs, which damage can lead in circles
@@ -131,7 +132,9 @@ def table(results: dict[tuple[str, str], Result], seed: int) -> Iterator[str]:
     yield f"{'family':18}{'places':>9}{'cases':>10}{'lost':>7}{'wrong':>7}   {'littlefs: lost':>14}{'wrong':>7}"
     for name, family in FAMILIES.items():
         ours, theirs = results[name, OURS], results[name, LITTLEFS]
-        line = f"{name:18}{cases(name, OURS, seed).count:9}{ours.cases:10}{ours.counts['lost']:7}{ours.counts['wrong']:7}"
+        line = (
+            f"{name:18}{cases(name, OURS, seed).count:9}{ours.cases:10}{ours.counts['lost']:7}{ours.counts['wrong']:7}"
+        )
         if family.littlefs:
             line += f"   {theirs.counts['lost']:14}{theirs.counts['wrong']:7}"
             line += "" if family.littlefs == "promised" else "   not promised"
