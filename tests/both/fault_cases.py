@@ -22,14 +22,14 @@ class LiveCases:
 
     def run(self, number):
         """Raises Lost, Wrong."""
-        place = spread(number, self.count)
-        step, nth = self.places[place // self.family.variants]
-        dice = Dice(self.seed * 1000003 + number)
+        self.run_place(spread(number, self.count), number)
+
+    def run_place(self, place, number):
+        """Run the case at this place, with the dice and the extras of number."""
         workload = self.workload
-        board, ledger = workload.reach(step)
-        board.flash.fault = fault = self.family.make(board, nth, place % self.family.variants, dice)
+        board, ledger, fault = self.begin(place, Dice(self.seed * 1000003 + number))
         try:
-            workload.do(workload.steps[step], board, ledger)
+            workload.do(workload.steps[self.step(place)], board, ledger)
             cut = False
         except PowerCut:
             cut = True
@@ -45,6 +45,17 @@ class LiveCases:
             self._judge_damage(board, ledger, fault, older)
         else:
             self._judge_living(board, ledger, older)
+
+    def step(self, place):
+        """Return the number of the step that a place is in."""
+        return self.places[place // self.family.variants][0]
+
+    def begin(self, place, dice):
+        """Return (board, ledger, fault) before that step, the fault in the board's flash."""
+        step, nth = self.places[place // self.family.variants]
+        board, ledger = self.workload.reach(step)
+        board.flash.fault = fault = self.family.make(board, nth, place % self.family.variants, dice)
+        return board, ledger, fault
 
     def _judge_living(self, board, ledger, older):
         now = board.flash.copy()  # the power may go at any time
@@ -66,6 +77,63 @@ class LiveCases:
         resend(board, ledger)
         if fault.noticed:
             go_on(board, ledger, older)
+
+
+class Together:
+    """The cases of several Live families, as one family."""
+
+    def __init__(self, families, workload, seed):
+        self._cases = [LiveCases(family, workload, seed) for family in families]
+        self.workload = workload
+        self.seed = seed
+        self.count = sum([cases.count for cases in self._cases])
+
+    def find(self, number):
+        """Return (cases of one family, place in it)."""
+        place = spread(number, self.count)
+        for cases in self._cases:
+            if place < cases.count:
+                break
+            place -= cases.count
+        return cases, place
+
+    def run(self, number):
+        """Raises Lost, Wrong."""
+        cases, place = self.find(number)
+        cases.run_place(place, number)
+
+
+class FaultAndCut(Together):
+    """One fault of Live families whose promise is full, and a power cut in the snapshot after it. Promise: full."""
+
+    def run(self, number):
+        """Raises Lost, Wrong."""
+        cases, place = self.find(number)
+        dice = Dice(self.seed * 1000003 + number)
+        board, ledger, fault = cases.begin(place, dice)
+        self.workload.do(self.workload.steps[cases.step(place)], board, ledger)
+        board.flash.fault = fault.after
+        resend(board, ledger)
+        cut = PlainCut(board.flash, 1 + dice.roll(6), dice, HOWS[dice.roll(4)])
+        board.flash.fault = _Both(cut, fault.after)
+        try:
+            go_on(board, ledger, False)
+            board.flash.fault = fault.after
+        except PowerCut:
+            board.flash.fault = fault.after
+            board = started(self.workload.kind, board.flash, ledger, ledger.promised)
+            go_on(known(board, ledger), ledger, number % OLDER == 0)
+
+
+class _Both:
+    """A cut over another fault, or None."""
+
+    def __init__(self, cut, other):
+        self._cut = cut
+        self._other = other
+
+    def __call__(self, op, offset, data):
+        return self._cut(op, offset, data) or (self._other is not None and self._other(op, offset, data))
 
 
 def known(board, ledger):

@@ -88,7 +88,6 @@ def _neighbours(board, nth, variant, dice):
 
 # Families in which the journal does not keep the promise yet.
 PENDING = ("neighbours", "misdirected-write", "misdirected-read", "stale-read", "flip", "noise", "full")
-PENDING += ("memory-error", "interrupt")
 
 UNITS = 16  # of fault_workload.new_flash()
 
@@ -112,6 +111,12 @@ LIVE = (
     Live("interrupt", "rpe", 2, _interrupt, "full; KeyboardInterrupt: Ctrl-C on the wire"),
     Live("worn", "pe", 6, _worn, "full; for ever"),
 )
+
+# What fault-and-cut takes the fault from: faults of writes, which littlefs can be asked for too.
+BEFORE_CUTS = ("silent", "wrong-bytes", "worn")
+
+# The same faults, but the board's snapshots are BackupRuntime's (fault_runtime.py).
+THROUGH_RUNTIME = ("cut", "silent", "wrong-bytes", "os-error", "memory-error", "interrupt", "worn")
 
 # On a card of its own: SparseFlash and fault_workload.card_script().
 CARD = (

@@ -54,7 +54,7 @@ def resend(board, ledger):
             state = board.read()
             break
         except FAILURES:
-            pass
+            ledger.told += 1
     if state is None:
         raise Lost("the state can't be read again after the fault")
     for key in ledger.truth:

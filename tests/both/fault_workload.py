@@ -31,6 +31,7 @@ class Ledger:
         self.attempts = [(0, {})]
         self.promised = 0
         self.told = 0
+        self._puts = 0
 
     def begin(self, number):
         """A snapshot of the truth begins."""
@@ -53,7 +54,9 @@ class Ledger:
         key = channel_key(i)
         held = self.truth.get(key)
         version = 0 if held is None or held[0] == TOMBSTONE_VERSION else held[0] + 1
-        self.truth[key] = version, SIGNATURE, channel(version + 3 * i, size)
+        self._puts += 1
+        signature = SIGNATURE[:-2] + self._puts.to_bytes(2, "big")  # another one for another value, as in life
+        self.truth[key] = version, signature, channel(version + 3 * i, size)
         board.put(key, self.truth[key])
 
     def delete(self, board, i):

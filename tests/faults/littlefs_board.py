@@ -146,7 +146,7 @@ class LittlefsBoard:
             if e.code == NO_ENTRY:
                 return
             raise
-        text = self._with_file("/state", "r", lfs.file_read, size)
+        text = self._with_file("/state", "r", lfs.file_read, min(size, self.flash.size))
         self.number, entries = json.loads(text)
         for key, (version, signature, value) in entries.items():
             self._held[key] = version, bytes.fromhex(signature), None if value is None else value.encode()

@@ -10,9 +10,10 @@ from frozen import FrozenWorkload
 from littlefs_board import LittlefsBoard, overwritable_flash
 
 from fault_board import JournalBoard
-from fault_cases import Cuts, LiveCases
-from fault_families import CARD, LIVE, Live, os_error_on_writes
+from fault_cases import Cuts, FaultAndCut, LiveCases, Together
+from fault_families import BEFORE_CUTS, CARD, LIVE, THROUGH_RUNTIME, Live, os_error_on_writes
 from fault_rest import Flips, Foreign, Full, Newer, Noise
+from fault_runtime import RuntimeBoard
 from fault_workload import card_script, new_flash, script
 from sparse_flash import SparseFlash
 
@@ -37,23 +38,25 @@ class Family:
 
 
 FAMILIES = {
-    "cut": Family(9, "promised"),
+    "cut": Family(8, "promised"),
     "cut-unstable": Family(4, "promised"),
-    "cut-twice": Family(10, "promised"),
-    "cut-thrice": Family(7, "promised"),
-    "reorder": Family(5, "promised"),
+    "cut-twice": Family(8, "promised"),
+    "cut-thrice": Family(6, "promised"),
+    "reorder": Family(3, "promised"),
     "neighbours": Family(1, "not promised"),
     "silent": Family(3, "promised"),
     "wrong-bytes": Family(4, "promised"),
-    "misdirected-write": Family(6, "not promised"),
+    "misdirected-write": Family(5, "not promised"),
     "misdirected-read": Family(6, "not promised"),
-    "stale-read": Family(5, "not promised"),
+    "stale-read": Family(4, "not promised"),
     "os-error": Family(6, "promised"),
     "memory-error": Family(3, ""),
     "interrupt": Family(3, ""),
-    "worn": Family(4, "promised"),
-    "flip": Family(15, "not promised"),
-    "noise": Family(4, "not promised"),
+    "worn": Family(3, "promised"),
+    "fault-and-cut": Family(5, "promised"),
+    "runtime": Family(6, ""),
+    "flip": Family(14, "not promised"),
+    "noise": Family(3, "not promised"),
     "full": Family(2, "promised"),
     "foreign": Family(1, ""),
     "newer": Family(2, ""),
@@ -62,9 +65,11 @@ assert sum(family.share for family in FAMILIES.values()) == 100
 
 
 @cache
-def _workload(kind: str, card: bool, seed: int) -> FrozenWorkload:
+def _workload(kind: str, name: str, seed: int) -> FrozenWorkload:
     board = JournalBoard if kind == OURS else LittlefsBoard
-    if card:
+    if name == "runtime":
+        return FrozenWorkload(RuntimeBoard, script(seed), new_flash)
+    if name == "neighbours":
         return FrozenWorkload(board, card_script(seed), SparseFlash)
     return FrozenWorkload(board, script(seed), new_flash if kind == OURS else overwritable_flash)
 
@@ -73,13 +78,17 @@ def _workload(kind: str, card: bool, seed: int) -> FrozenWorkload:
 def cases(name: str, kind: str, seed: int) -> Cases:
     """Return the cases of a family for OURS or LITTLEFS."""
     live: dict[str, Live] = {family.name: family for family in (*LIVE, *CARD)}
-    workload = _workload(kind, name == "neighbours", seed)
+    workload = _workload(kind, name if name in ("runtime", "neighbours") else "", seed)
     if name == "os-error" and kind == LITTLEFS:  # where a read can't fail
         return LiveCases(os_error_on_writes(), workload, seed)
     if name in live:
         return LiveCases(live[name], workload, seed)
     if name in ("cut-twice", "cut-thrice"):
         return Cuts(2 if name == "cut-twice" else 3, workload, seed)
+    if name == "runtime":
+        return Together([live[other] for other in THROUGH_RUNTIME], workload, seed)
+    if name == "fault-and-cut":
+        return FaultAndCut([live[other] for other in BEFORE_CUTS], workload, seed)
     rest = {"flip": Flips, "noise": Noise, "full": Full, "foreign": Foreign, "newer": Newer}
     return rest[name](workload, seed)
 
