@@ -38,7 +38,7 @@ class Family:
 
 
 FAMILIES = {
-    "cut": Family(8, "promised"),
+    "cut": Family(7, "promised"),
     "cut-unstable": Family(4, "promised"),
     "cut-twice": Family(8, "promised"),
     "cut-thrice": Family(6, "promised"),
@@ -53,8 +53,8 @@ FAMILIES = {
     "memory-error": Family(3, ""),
     "interrupt": Family(3, ""),
     "worn": Family(3, "promised"),
-    "fault-and-cut": Family(5, "promised"),
-    "runtime": Family(6, ""),
+    "fault-and-cut": Family(4, "promised"),
+    "runtime": Family(8, ""),
     "flip": Family(14, "not promised"),
     "noise": Family(3, "not promised"),
     "full": Family(2, "promised"),
