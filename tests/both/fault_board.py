@@ -1,23 +1,15 @@
 """A board as the fault suite sees it: a state and its journal. Any other store of snapshots with these methods can be
 put in its place (tests/faults does so with littlefs). For tests on any VM."""
 
-from backup_format.records import (
-    COMMIT,
-    ENTRY,
-    RECORD_HEADER,
-    TOMBSTONE,
-    TOMBSTONE_VERSION,
-    Commit,
-    parse_entry_head,
-    parse_tombstone,
-)
+from backup_format.live import Places, whole_commits
+from backup_format.records import RECORD_HEADER, TOMBSTONE_VERSION, Commit
 from backup_format.units import UNIT_HEADER
 from journal_rig import NODE, SIGNATURE, snapshots
 from signer_backup.journal import Journal
 from signer_backup.state import State
 from signer_backup.strategy import NEW_CHANNELS_ONLY, PERIODIC
 
-STRATEGIES = ((PERIODIC, 1), (NEW_CHANNELS_ONLY, 0), (PERIODIC, 10))
+SETTINGS = "settings"
 
 
 class Wrong(Exception):
@@ -31,6 +23,7 @@ class Lost(Exception):
 class JournalBoard:
     """flash: its medium. What is raised comes from State and Journal."""
 
+    strategies = ((PERIODIC, 1), (NEW_CHANNELS_ONLY, 0), (PERIODIC, 10))
     recovery = 20  # programs and erases that a start and a snapshot take in the suite's workload, at most
 
     def __init__(self, flash):
@@ -65,13 +58,22 @@ class JournalBoard:
         else:
             self.state.put(key, version, signature, value)
 
-    def save(self, begin, strategy=0):
+    @property
+    def settings(self):
+        """The settings that are in force, None: there are none."""
+        return self.journal.settings
+
+    def configure(self, settings):
+        """Put settings in force."""
+        self.journal.configure(self.state, settings)
+
+    def save(self, begin):
         """Write a snapshot; begin(its number) is called before."""
         self.ready()
         number = self.journal.number + 1
         begin(number)
         index = self.state.index
-        name, updates = STRATEGIES[strategy]
+        name, updates = self.settings or self.strategies[0]
         commit = Commit(number, 1700000000, "periodic", name, updates, index.live, index.channels)
         self.journal.write(self.state, self.node, commit)
 
@@ -95,29 +97,31 @@ class JournalBoard:
         return [(number, held) for number, whole, held in snapshots(self.journal) if whole]
 
     def used(self):
-        """Return {number: [(first byte, byte behind), ...]}: where on the medium each whole snapshot lies."""
+        """Return {number: [(first byte, byte behind), ...]}: where on the medium each whole snapshot lies; SETTINGS:
+        where the settings do that are in force."""
         found = {}
         arenas = self.journal.arenas()
         for arena in sorted(arenas):
             log = self.journal.log(arena, arenas[arena])
-            ends = {end: commit.number for commit, end, whole in log.commits() if whole}
-            newest = {}
-            for position, kind, length in log.records(max(ends)) if ends else ():
-                spans = _spans(log, position, RECORD_HEADER + length)
-                if kind == ENTRY:
-                    newest[parse_entry_head(log.body(position)[1], log.node_id)[1]] = spans
-                elif kind == TOMBSTONE:
-                    newest[parse_tombstone(log.body(position)[1], log.node_id)[0]] = spans
-                elif kind == COMMIT and position + RECORD_HEADER + length in ends:
-                    number = ends[position + RECORD_HEADER + length]
-                    found[number] = sum(newest.values(), []) + spans
+            places = Places()
+            for commit, end, whole in whole_commits(log, places) if log else ():
+                if whole:
+                    found[commit.number] = _spans(log, end - RECORD_HEADER - len(commit.body()), end)
+                    for position in places.at.values():
+                        found[commit.number] += _record(log, position)
+            if log and log.settings >= 0:
+                found[SETTINGS] = _record(log, log.settings)
         return found
 
 
-def _spans(log, position, length):
-    """Return where length bytes of the log lie on the medium, with the headers of their units."""
+def _record(log, position):
+    """Return where the record at position lies."""
+    return _spans(log, position, position + RECORD_HEADER + log.header(position)[1])
+
+
+def _spans(log, position, end):
+    """Return where the log's bytes from position up to end lie on the medium, with the headers of their units."""
     found = []
-    end = position + length
     for i in range(len(log.starts)):
         low = max(position, log.starts[i])
         high = min(end, log.starts[i + 1] if i + 1 < len(log.starts) else end)

@@ -18,18 +18,18 @@ class Watched(JournalBoard):
         super().start()
         self._fresh = True
         self._failed = False
-        self._strategy = None
         self._count("start", self.number > 0)
 
     def _seen(self):
         arenas = self.journal.arenas()
         newest = max(arenas) if arenas else 0
-        return newest, arenas.get(newest, ())
+        return newest, [unit for _sequence, unit in sorted(arenas.get(newest, ()))]
 
-    def save(self, begin, strategy=0):
-        self._write("commit", lambda: super(Watched, self).save(begin, strategy))
-        self._count("strategy change", self._strategy not in (None, strategy))
-        self._strategy = strategy
+    def save(self, begin):
+        self._write("commit", lambda: super(Watched, self).save(begin))
+
+    def configure(self, settings):
+        self._write("strategy change", lambda: super(Watched, self).configure(settings))
 
     def spill(self):
         self._write("spill", super().spill)

@@ -5,15 +5,16 @@ from fault_board import Lost, Wrong
 from fault_workload import FAILURES
 
 
-def started(kind, flash, ledger, least, may_refuse=False):
+def started(kind, flash, ledger, least, damaged=False):
     """Start a board of kind on flash and return it: it finds the snapshot at place least of ledger.attempts, or a
-    later one, byte for byte (board.found). may_refuse: if least is 0, it may refuse the medium; return None then."""
+    later one, byte for byte (board.found), and the settings, which may be older ones if what lay on the medium was
+    damaged. If least is 0 then, it may refuse the medium; return None."""
     board = kind(flash)
     try:
         board.start()
         board.found = state = board.read()
     except FAILURES as e:
-        if not least and may_refuse:
+        if not least and damaged:
             return None
         if not least and hasattr(board, "format"):  # a store that has to be told
             return _formatted(board)
@@ -23,6 +24,8 @@ def started(kind, flash, ledger, least, may_refuse=False):
         raise Wrong("snapshot %d came back with a state that it never had" % board.number)
     if place < least:
         raise Lost("snapshot %d was saved, but number %d came back" % (ledger.attempts[least][0], board.number))
+    if hasattr(kind, "strategies") and board.settings not in ledger.settings[0 if damaged else ledger.kept :]:
+        raise Lost("the settings came back as %s" % (board.settings,))
     return board
 
 
@@ -35,14 +38,14 @@ def _formatted(board):
         raise Lost("the medium can't be used any more: %s" % e)
 
 
-def check_older(board, ledger, least=0):
-    """Every whole snapshot on the medium is one that was begun, and those at the places least (if not 0) ... promised
-    are there."""
+def check_older(board, ledger, left=()):
+    """Every whole snapshot on the medium is one that was begun, and those at the places left are there."""
     places = [ledger.find(number, state) for number, state in board.older()]
     if places and min(places) < 0:
         raise Wrong("an older snapshot came back with a state that it never had")
-    if least and least not in places and hasattr(board, "used"):
-        raise Lost("snapshot %d is no longer among the older ones" % ledger.attempts[least][0])
+    for place in left if hasattr(board, "used") else ():
+        if place not in places:
+            raise Lost("snapshot %d is no longer among the older ones" % ledger.attempts[place][0])
 
 
 def resend(board, ledger):
@@ -70,7 +73,7 @@ def go_on(board, ledger, longer):
     _save(board, ledger, 0, 100)
     again = started(type(board), board.flash, ledger, ledger.promised)
     if longer:
-        check_older(again, ledger, before)
+        check_older(again, ledger, [before] if before else ())
         for i in range(24):
             _save(board, ledger, i % 3, 150)
         check_older(started(type(board), board.flash, ledger, ledger.promised), ledger)

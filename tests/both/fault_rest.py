@@ -42,7 +42,7 @@ class _AtRest:
             mask = bytearray(board.flash.size)
             for low, high in spans.get(ledger.attempts[place][0], ()):
                 mask[low:high] = b"\x01" * (high - low)
-            if ledger.attempts[place][0] in spans:
+            if spans.pop(ledger.attempts[place][0], None):
                 found.append((place, mask))
         return found
 
@@ -57,9 +57,7 @@ class _AtRest:
         if board is None:
             return
         if older:
-            check_older(board, ledger)
-            for place in left:
-                check_older(board, ledger, place)
+            check_older(board, ledger, left)
         go_on(known(board, ledger), ledger, False)
 
 

@@ -5,12 +5,13 @@ from signer.store import Entry
 from signer_backup.journal import Journal
 from signer_backup.runtime import BackupRuntime
 from signer_backup.state import State
-from signer_backup.strategy import parse_strategy
+from signer_backup.strategy import PERIODIC, Strategy
 
 
 class RuntimeBoard(JournalBoard):
     """A JournalBoard; strategy periodic:1, and so little RAM for changes that many are spilled."""
 
+    strategies = ((PERIODIC, 1),) * 3  # the one that takes a snapshot for each request
     recovery = 24
 
     def start(self):
@@ -19,14 +20,14 @@ class RuntimeBoard(JournalBoard):
         self._changes = {}
         self.state = State(b"salt", 1000)
         self.journal = Journal(self.open_device)
-        self.runtime = BackupRuntime(self.journal, self.state, parse_strategy("periodic:1"), self.clock, self.log, 0)
+        self.runtime = BackupRuntime(self.journal, self.state, Strategy(PERIODIC, 1), self.clock, self.log, 0)
         self._check_mounted()
 
     def ready(self):
         if self.runtime is None:  # Ctrl-C in the middle of the start: the loop never ran, and the board starts anew
             self.start()
         if not self.journal.mounted:
-            self.runtime.observe(None, [])
+            self.runtime.remount()
             self._check_mounted()
 
     def _check_mounted(self):
@@ -52,7 +53,11 @@ class RuntimeBoard(JournalBoard):
         self._changes = {}
         return found
 
-    def save(self, begin, strategy=0):
+    def configure(self, settings):
+        self.ready()
+        self.runtime.configure(Strategy(*settings))
+
+    def save(self, begin):
         """One request. Raises OSError if the runtime took no snapshot."""
         self.ready()
         begin(self.journal.number + 1)

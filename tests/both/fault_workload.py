@@ -1,6 +1,6 @@
 """The scripted run of the fault suite: every event of a journal's life at least twice, in small. For tests on any VM.
 
-A step is a list of actions: ("put", channel, size), ("delete", channel), ("save", strategy), ("spill",), ("start",):
+A step is a list of actions: ("put", channel, size), ("delete", channel), ("save",), ("configure", n), ("spill",), ("start",):
 the board starts anew, ("fail", n): the medium is gone from the nth write of a snapshot on, and back for the next one,
 ("blank",): a new medium is put in.
 """
@@ -23,13 +23,17 @@ class Ledger:
     """What was saved. truth: the state that the node knows, {key: (version, signature, value)}.
 
     attempts: [(number, state)] of all snapshots ever begun on this medium, the first one stands for none. promised: the
-    place there of the last one whose save returned. told: exceptions out of the board that a step went on after.
+    place there of the last one whose save returned. settings: [(strategy, updates)] of all that were ever put in force,
+    the first one stands for none; kept: the place there of the last ones whose configure returned. told: exceptions
+    out of the board that a step went on after.
     """
 
     def __init__(self):
         self.truth = {}
         self.attempts = [(0, {})]
         self.promised = 0
+        self.settings = [None]
+        self.kept = 0
         self.told = 0
         self._puts = 0
 
@@ -37,10 +41,17 @@ class Ledger:
         """A snapshot of the truth begins."""
         self.attempts.append((number, dict(self.truth)))
 
-    def save(self, board, strategy=0):
+    def save(self, board):
         """Save; raises what the board raises."""
-        board.save(self.begin, strategy)
+        board.save(self.begin)
         self.promised = len(self.attempts) - 1
+
+    def configure(self, board, number):
+        """Put the strategy of this number in force, if the board has such; raises what the board raises."""
+        if hasattr(board, "strategies"):
+            self.settings.append(board.strategies[number])
+            board.configure(board.strategies[number])
+            self.kept = len(self.settings) - 1
 
     def find(self, number, state):
         """Return the last place in attempts of this snapshot, -1: it never was."""
@@ -72,7 +83,10 @@ def script(seed):
     dice = Dice(seed)
     steps = []
     for medium in range(2):
-        steps.append([("blank",), ("put", 0, 100), ("put", 1, 30 + dice.roll(220)), ("save", 0)])
+        first = [("blank",), ("put", 0, 100), ("put", 1, 30 + dice.roll(220)), ("save",)]
+        if medium:
+            first.insert(1, ("configure", 2))
+        steps.append(first)
         for i in range(60 if medium else 6):
             step = []
             if i % 6 == 3:
@@ -88,7 +102,9 @@ def script(seed):
                 step.append(("put", dice.roll(CHANNELS), 30 + dice.roll(220)))
             if i % 9 == 5:
                 step.append(("fail", 1 + dice.roll(2)))
-            step.append(("save", i // 4 % 3))
+            if i % 4 == 0:
+                step.append(("configure", i // 4 % 3))
+            step.append(("save",))
             steps.append(step)
     return steps
 
@@ -100,7 +116,7 @@ def card_script(seed):
     for i in range(150):
         step = [("start",)] if i % 8 or not i else []
         step.append(("put", dice.roll(CHANNELS), 30 + dice.roll(220)))
-        steps.append(step + [("save", 0)])
+        steps.append(step + [("save",)])
     return steps
 
 
@@ -190,7 +206,9 @@ class Workload:
         elif what == "delete":
             ledger.delete(board, action[1])
         elif what == "save":
-            ledger.save(board, action[1])
+            ledger.save(board)
+        elif what == "configure":
+            ledger.configure(board, action[1])
         elif what == "spill":
             board.spill()
         else:

@@ -118,7 +118,7 @@ def test_damage_at_rest_and_media_that_must_not_be_written():
 
 
 def test_a_card_with_damaged_neighbours():
-    steps = [[("start",), ("put", i % 3, 60), ("save", 0)] for i in range(24 if CPYTHON else 10)]
+    steps = [[("start",), ("put", i % 3, 60), ("save",)] for i in range(24 if CPYTHON else 10)]
     family = CARD[0]
     if family.name not in PENDING:
         sample(LiveCases(family, Workload(JournalBoard, steps, SparseFlash), SEED))

@@ -163,7 +163,7 @@ class LittlefsBoard:
     def spill(self) -> None:
         """Nothing: there are no snapshots in parts."""
 
-    def save(self, begin: Callable[[int], None], strategy: int = 0) -> None:
+    def save(self, begin: Callable[[int], None]) -> None:
         """Write the file anew."""
         self.ready()
         begin(self.number + 1)

@@ -55,12 +55,12 @@ def test_the_first_numbers_are_every_place_once(count: int) -> None:
 class Forgetful(JournalBoard):
     """Says that it saved, and did not, now and then."""
 
-    def save(self, begin, strategy=0):  # type: ignore[no-untyped-def]
+    def save(self, begin):  # type: ignore[no-untyped-def]
         self.ready()
         if len(self.state.changed) == 2:
             begin(self.number + 1)
         else:
-            super().save(begin, strategy)
+            super().save(begin)
 
 
 class Garbling(JournalBoard):
