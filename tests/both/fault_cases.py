@@ -137,8 +137,11 @@ class _Both:
 
 
 def known(board, ledger):
-    """The node attaches to a board that has just started: its truth is the snapshot that the board found."""
+    """The node attaches to a board that has just started: its truth is what the board found."""
     ledger.truth = dict(board.found)
+    if hasattr(board, "strategies"):
+        ledger.settings = [board.settings]
+        ledger.kept = 0
     return board
 
 

@@ -1,8 +1,8 @@
 """The scripted run of the fault suite: every event of a journal's life at least twice, in small. For tests on any VM.
 
-A step is a list of actions: ("put", channel, size), ("delete", channel), ("save",), ("configure", n), ("spill",), ("start",):
-the board starts anew, ("fail", n): the medium is gone from the nth write of a snapshot on, and back for the next one,
-("blank",): a new medium is put in.
+A step is a list of actions: ("put", channel, size), ("delete", channel), ("save",), ("configure", number of a
+strategy), ("spill",), ("start",): the board starts anew, ("fail", n): the medium is gone from the nth write of a
+snapshot on, and back for the next one, ("blank",): a new medium is put in.
 """
 
 from backup_format.records import TOMBSTONE_VERSION
