@@ -1,7 +1,5 @@
 """Keeps off media that hold something else than our backups (docs/media-format.md, "Foreign content")."""
 
-from binascii import crc32
-
 from backup_format.port import const
 from backup_format.units import MAGIC
 
@@ -21,32 +19,20 @@ class ForeignError(MediumError):
 class Heads:
     """Notes what the erase units of device (a CheckedDevice) begin with while read_into reads their headers.
 
-    used: how many of them do not begin blank. strays: how many of these don't begin as a unit of ours does either.
+    used: how many do not begin blank. strays: how many of these don't begin as a unit of ours does either.
     """
 
     def __init__(self, device):
         self._device = device
         self.used = 0
         self.strays = 0
-        self._crc = self._length = 0
 
     def read_into(self, offset, buf):
         """Fill buf from byte offset on, the beginning of an erase unit. Raises MediumError."""
         self._device.read_into(offset, buf)
-        self._crc = crc32(buf, self._crc)
-        self._length = len(buf)
         if not is_filled(buf):
             self.used += 1
             self.strays += buf[: len(MAGIC)] != MAGIC
-
-    def same_again(self):
-        """Read all of them once more; return whether they are the same. Raises MediumError."""
-        crc = 0
-        buf = bytearray(self._length)
-        for offset in range(0, self._device.size, self._device.erase_size):
-            self._device.read_into(offset, buf)
-            crc = crc32(buf, crc)
-        return crc == self._crc
 
     def refuse_foreign(self):
         """For a medium without a header of ours: raise ForeignError unless at most one unit is torn, as by a cut in the
@@ -64,12 +50,12 @@ def keep_foreign(device, offset):
     """Before the erase unit at offset is erased: raise ForeignError if what it holds may be foreign. Raises
     MediumError."""
     if _is_stray(device, offset):
-        _refuse_strays(device, _STRAYS, offset)  # those before it were ours, whatever has befallen them since
+        _refuse_strays(device, _STRAYS)
 
 
-def _refuse_strays(device, limit, begin=0):
+def _refuse_strays(device, limit):
     strays = 0
-    for offset in range(begin, device.size, device.erase_size):
+    for offset in range(0, device.size, device.erase_size):
         strays += _is_stray(device, offset)
         if strays > limit:
             raise ForeignError()

@@ -85,6 +85,8 @@ class Journal:
             raise MediumError("the medium is being formatted")
         self.hold = None
         if self._writer and reopen(self.device, self._open_device, self._writer, self._ring.sequence):
+            self._ring.came_back()
+            self._suspect = True
             return
         kept = self.settings if self._writer else None  # the owner's, though the medium is another one
         if self._writer:

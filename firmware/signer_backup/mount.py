@@ -78,7 +78,7 @@ def _look(device, ring, state):
             if commit:
                 found.log, found.commit, found.end = log, commit, end
                 break
-    if missing or not heads.same_again():
+    if missing or ring.newer_follows():
         found.in_order = False
     if not found.arena:
         heads.refuse_foreign()
@@ -140,7 +140,10 @@ def _in_order(log, places):
             places.replace(log.key(position, kind, length), position)
         elif kind == COMMIT:
             last, end = position, position + RECORD_HEADER + length
-    return parse_commit(log.body(last)[1]), end
+    body = log.body(last)[1]
+    if end != last + RECORD_HEADER + len(body):
+        raise FormatError("a header read differently")
+    return parse_commit(body), end
 
 
 def _load(log, state, commit):

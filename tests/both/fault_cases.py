@@ -7,6 +7,7 @@ from fault_judge import check_older, go_on, resend, started
 from fault_workload import FAILURES
 from faulty_flash import Dice, PowerCut
 
+FOREIGN = "the medium holds something that is no backup of ours: not overwritten"
 OLDER = 16  # in every 16th case all snapshots of the medium are read
 
 
@@ -39,8 +40,10 @@ class LiveCases:
         if cut:
             least = untouched(workload.kind, fault, ledger) if hit else ledger.promised
             board = started(workload.kind, board.flash, ledger, least, bool(hit))
-            if board:
-                go_on(known(board, ledger), ledger, older and not hit)
+            if board and hit:
+                _go_on_or_read(known(board, ledger), ledger, least)
+            elif board:
+                go_on(known(board, ledger), ledger, older)
         elif hit:
             self._judge_damage(board, ledger, fault, older)
         else:
@@ -74,9 +77,14 @@ class LiveCases:
         again = started(type(board), now, ledger, least, True)
         if again and older:
             check_older(again, ledger)
-        resend(board, ledger)
+        try:
+            resend(board, ledger)
+        except Lost:  # what it knew the medium by was hit, and the medium was gone: it asks to be started anew
+            if not again:
+                return
+            board = known(again, ledger)
         if fault.noticed:
-            go_on(board, ledger, older)
+            go_on(board, ledger, older, True)
 
 
 class Together:
@@ -134,6 +142,17 @@ class _Both:
 
     def __call__(self, op, offset, data):
         return self._cut(op, offset, data) or (self._other is not None and self._other(op, offset, data))
+
+
+def _go_on_or_read(board, ledger, least):
+    """Where the neighbours of a cut were damaged, so much may be unlike ours that nothing more is written: then what is
+    there stays readable."""
+    try:
+        go_on(board, ledger, False)
+    except Lost as e:
+        if FOREIGN not in str(e):
+            raise
+        started(type(board), board.flash, ledger, least, True)
 
 
 def known(board, ledger):

@@ -86,9 +86,6 @@ def _neighbours(board, nth, variant, dice):
     return Neighbours(board.flash, nth, dice, 4 << 20)
 
 
-# Families in which the journal does not keep the promise yet.
-PENDING = ("neighbours", "misdirected-write", "misdirected-read", "stale-read", "flip", "noise", "full")
-
 UNITS = 16  # of fault_workload.new_flash()
 
 LIVE = (

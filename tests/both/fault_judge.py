@@ -66,14 +66,14 @@ def resend(board, ledger):
     return state == ledger.truth
 
 
-def go_on(board, ledger, longer):
-    """Save once more, and start anew: that snapshot is there. longer: the one before it too, and all is well after some
-    more, when the next arena has begun."""
+def go_on(board, ledger, longer, damaged=False):
+    """Save once more, and start anew: that snapshot is there. longer: the one before it too (unless
+    what lay on the medium was damaged), and all is well after some more, when the next arena has begun."""
     before = ledger.promised
     _save(board, ledger, 0, 100)
     again = started(type(board), board.flash, ledger, ledger.promised)
     if longer:
-        check_older(again, ledger, [before] if before else ())
+        check_older(again, ledger, [before] if before and not damaged else ())
         for i in range(24):
             _save(board, ledger, i % 3, 150)
         check_older(started(type(board), board.flash, ledger, ledger.promised), ledger)

@@ -14,7 +14,7 @@ from suite import FAMILIES, LITTLEFS, OURS, plan
 from fault_board import JournalBoard
 from fault_cases import LiveCases, spread
 from fault_events import EVENTS, events
-from fault_families import LIVE, PENDING
+from fault_families import LIVE
 from fault_workload import script
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,13 +27,7 @@ def failures(name: str, kind: str, count: int) -> list[tuple[int, tuple[str, str
     return [(number, found) for number in range(count) if (found := verdict(name, kind, SEED, number))]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.xfail(reason="the journal is being reworked")] if name in PENDING else [])
-        for name in FAMILIES
-    ],
-)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_family(name: str) -> None:
     assert not failures(name, OURS, plan(CASES)[name])
 
