@@ -3,12 +3,14 @@
 PYTHON ?= python3
 RUN ?= tests/vectors/signer-run/a.jsonl
 STRATEGY ?= periodic:1
+CASES ?= 10000
+SEED ?= 1
 
 BIN := .venv/bin
 VENV := .venv/.stamp
 NODE := build/node/.stamp
 
-.PHONY: setup lint test demo bench bench-plots firmware wheel test-device clean
+.PHONY: setup lint test faults demo bench bench-plots firmware wheel test-device clean
 
 setup: $(VENV) $(NODE)
 
@@ -24,6 +26,10 @@ lint: $(VENV)
 
 test: lint $(NODE)
 	$(BIN)/python -m pytest -q
+
+# CASES: how many; SEED: other dice. FAMILY and CASE: one case again, as the table's messages name it.
+faults: $(VENV)
+	@$(BIN)/python tests/faults/run.py --cases "$(CASES)" --seed "$(SEED)" $(if $(CASE),--family "$(FAMILY)" --case "$(CASE)")
 
 # PORT: the board's serial port. ERASE=yes: write over what its medium holds, unless that is a backup.
 test-device: $(VENV)

@@ -181,7 +181,9 @@ class Log(UnitMap):
         while position < self.end():
             kind, length, _crc = self.header(position)
             if last == COMMIT and self._header == _NOTHING and position >= self.last_start():
-                return
+                self.header(position)
+                if self._header == _NOTHING:  # twice: one bad read must not hide what lies here
+                    return
             if kind not in _KINDS or length > self.end() - position:
                 raise FormatError("no record at log position %d" % position)
             if kind == SETTINGS:

@@ -143,13 +143,25 @@ class UnitMap:
         """The erase units, in the order of the log."""
         return [unit for _start, unit in self.places()]
 
-    def holds(self, unit):
-        """Return whether the erase unit is one of this log."""
+    def start_of(self, unit):
+        """Return the first log position of an erase unit, or -1 if it is none of this log."""
         for row in range(len(self._runs)):
             first, start, end = self._runs.get(row, 1), self._runs.get(row, 0), self._runs.get(row, 2)
             if first <= unit and (unit - first) * self._payload < end - start:
-                return True
-        return False
+                return start + (unit - first) * self._payload
+        return -1
+
+    def holds(self, unit):
+        """Return whether the erase unit is one of this log."""
+        return self.start_of(unit) >= 0
+
+    def count(self, end):
+        """Return how many units begin before the log position end."""
+        total = 0
+        for row in range(len(self._runs)):
+            length = min(self._runs.get(row, 2), end) - self._runs.get(row, 0)
+            total += max(0, length + self._payload - 1) // self._payload
+        return total
 
     def last_start(self):
         """Return the first log position of the last unit, 0 if there is none."""

@@ -60,7 +60,7 @@ def _newest(device):
     for arena in sorted(arenas, reverse=True):
         log = open_log(device.read_into, device.erase_size, arena, arenas[arena])
         if log:
-            commit, end, _number = load_newest(log, State(b""))
+            commit, end, _number, _in_order = load_newest(log, State(b""))
             if commit:
                 return log, commit, end
     raise FormatError("there is no whole snapshot")

@@ -1,31 +1,30 @@
 """What a checkpoint copies of the state's records into a new arena, and when changes alone won't do."""
 
 from backup_format.errors import FormatError
-from backup_format.records import ENTRY, RECORD_HEADER, TOMBSTONE
+from backup_format.records import ENTRY, TOMBSTONE
 
 from .blockdev import MediumError
 from .index import NOWHERE
 
 
-def stored_bytes(state):
-    """Return the bytes that the records which only the medium holds take there, damaged ones left out.
+def copy_row(writer, state, row):
+    """Copy the record of an index row into the writer's arena; return its position there.
 
-    Raises MediumError.
+    Raises MediumError; the entry is lost in state only if its record can't be read again either.
     """
-    total = 0
-    for row in state.stored_rows():
-        position = state.index.position(row)
-        try:
-            length = state.log.header(position)[1]
-        except FormatError:
-            continue  # the copy will tell
-        if length < state.log.end() - position:
-            total += RECORD_HEADER + length
-    return total
+    try:
+        return _copy(writer, state.log, state.index.position(row))
+    except FormatError:
+        pass
+    try:
+        state.read(row)
+    except FormatError as e:
+        state.lose(row)
+        raise MediumError("the medium lost an entry: %s" % e) from None
+    raise MediumError("the medium gave an entry otherwise than before")
 
 
-def copy_record(writer, log, position):
-    """Copy a record into the writer's arena; return its position there. Raises FormatError if it is damaged."""
+def _copy(writer, log, position):
     kind, length, crc = log.header(position)
     if kind not in (ENTRY, TOMBSTONE) or length > log.end() - position:
         raise FormatError("no entry at log position %d" % position)

@@ -7,21 +7,20 @@ any number of power cuts; until it has returned, the snapshot before it can.
 from backup_format.errors import FormatError
 from backup_format.log import Log, find_arenas, open_log
 from backup_format.port import const, ticks_since
-from backup_format.units import NO_NODE, UNIT_HEADER
+from backup_format.units import NO_NODE
 
 from .blockdev import CheckedDevice, MediumError
-from .checkpoint import copy_record, replaced_sum, stored_bytes
-from .foreign import ForeignError, Heads
-from .mount import load_newest
+from .checkpoint import copy_row, replaced_sum
+from .damage import check_live, is_whole
+from .foreign import ForeignError
+from .mount import find_newest
 from .reopen import reopen
 from .ring import MediumFullError, Ring
-from .settings import append_settings, find_settings
+from .room import check_checkpoint, check_spill, fits
+from .settings import append_settings
 from .writer import Writer
 
 _ATTEMPTS = const(3)  # each in other units
-_COMMIT = const(80)  # bytes of a commit's record and of settings, at most
-_CHANGES = const(4)  # an arena grows up to its checkpoint and that many times as much: so checkpoints add 25 % at most,
-_CHANGES_UNITS = const(8)  # or up to so many erase units beside it; a start reads all the headers
 _HOLD_MS = const(30000)
 _MIN_UNITS = const(4)
 _MIN_PROGRAM = const(128)  # a unit header must fit into one program unit
@@ -51,8 +50,8 @@ class Journal:
         self._ring = None
         self._writer = None
         self._arena = 0
-        self._opened = 0
         self._must_checkpoint = False
+        self._suspect = False  # a write did not arrive: it may have hit something else
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -61,12 +60,12 @@ class Journal:
         """Whether the medium was read, and has not failed since then. If not, it is mounted before the next write."""
         return self._known and not self.device.failed
 
-    def arenas(self, read_into=None):
+    def arenas(self):
         """Return the Arenas of what lies on the medium. Some of it may be none.
 
-        read_into: what reads their beginnings, else the device. Raises MediumError, FormatError for a newer version.
+        Raises MediumError, FormatError for a newer version.
         """
-        return find_arenas(read_into or self.device.read_into, self.device.erase_size, self._ring.units)
+        return find_arenas(self.device.read_into, self.device.erase_size, self._ring.units)
 
     def log(self, arena, units):
         """Return the Log of an arena from its units as arenas() gives them, None if they hold something else by now.
@@ -86,20 +85,25 @@ class Journal:
             raise MediumError("the medium is being formatted")
         self.hold = None
         if self._writer and reopen(self.device, self._open_device, self._writer, self._ring.sequence):
+            self._ring.came_back()
+            self._suspect = True
             return
         kept = self.settings if self._writer else None  # the owner's, though the medium is another one
         if self._writer:
             self._forget(state)
         self.open()
-        self.settings = self.settings_unit = None
         try:
-            log, commit, end = self._load_newest(state)
+            found = find_newest(self.device, self._ring, state)
         except BaseException:
             state.unload()
             raise
-        if commit:
+        self._arena = found.arena
+        self.number = max(self.number, found.number)
+        self.settings, self.settings_unit = found.settings, found.settings_unit
+        if found.commit:
+            log, commit, end = found.log, found.commit, found.end
             # A newer snapshot that is damaged stays where it is: it may be all that is left of something.
-            self._must_checkpoint = log.arena != self._arena or commit.number != self.number
+            self._must_checkpoint = log.arena != found.arena or commit.number != found.number
             if log.program_size != self.device.program_size:
                 self._must_checkpoint = True
             if log.settings >= end:  # to go on behind the snapshot would make them void
@@ -108,7 +112,6 @@ class Journal:
             self.node_id = log.node_id
             self._writer = Writer(self.device, log, self._open_unit)
             self._writer.resume(commit, end)
-            self._opened = sum(1 for _ in log.places())
         self.settings = self.settings or kept
         self._known = True
 
@@ -119,7 +122,6 @@ class Journal:
         state.log = None
         self.last = self.last_log = None
         self._writer = None
-        self._opened = 0
 
     def open(self):
         """Have the board open its medium, for whatever is on it. Raises MediumError."""
@@ -145,25 +147,6 @@ class Journal:
         self._known = False
         self.last = self.last_log = self.node_id = self._writer = None
         self.number = 0
-
-    def _load_newest(self, state):
-        """Load the newest whole snapshot into state; return (Log, Commit, position behind it), or (None, None, 0)."""
-        heads = Heads(self.device)
-        found = self.arenas(heads.read_into)
-        self._arena = 0
-        for arena in sorted(found, reverse=True):
-            log = self.log(arena, found[arena])
-            if log:
-                self._arena = self._arena or arena
-                commit, end, number = load_newest(log, state)
-                self.number = max(self.number, number)
-                if self.settings is None:
-                    self.settings, self.settings_unit = find_settings(log)
-                if commit:
-                    return log, commit, end
-        if not self._arena:
-            heads.refuse_foreign()
-        return None, None, 0
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -196,13 +179,19 @@ class Journal:
     def _write(self, state, changed, commit, settings):
         """Write a transaction; return the log position behind its last record."""
         for attempt in range(_ATTEMPTS):
+            if self._suspect:
+                self._look_around(state, commit)
+                settings = settings or self.settings
             if commit is not None and state.index.lost:
                 raise MediumError("the medium lost %d entries: waiting for the node's full state" % state.index.lost)
             try:
                 replaced = replaced_sum(state, changed) if self._fits(state) else None
                 if replaced is None:
+                    check_checkpoint(state, self.device, self._ring.free(self._is_needed), commit is None)
                     end = self._write_checkpoint(state, changed, commit, settings or self.settings)
                 else:
+                    if commit is None:
+                        check_spill(state, self._writer, self._ring.free(self._is_needed))
                     end = self._write_changes(state, changed, commit, settings, replaced)
                 self.device.failed = False
                 return end
@@ -210,6 +199,7 @@ class Journal:
                 raise
             except MediumError:
                 self._ring.failed()
+                self._suspect = True
                 if attempt == _ATTEMPTS - 1:
                     raise
 
@@ -220,15 +210,25 @@ class Journal:
         log = self._writer.log
         if log.node_id != (self.node_id or NO_NODE):
             return False
-        most = max(_CHANGES * log.checkpoint, _CHANGES_UNITS * self._payload())
-        if self._writer.end - log.checkpoint > most:
-            return False
-        limit = self._ring.units // (2 if self.last_log in (None, log) else 4)
-        needed = state.changed_bytes + _COMMIT + self.device.program_size
-        return needed <= self._writer.room() + max(0, limit - self._opened) * self._payload()
+        return fits(state, self._writer, self._ring.units // (2 if self.last_log in (None, log) else 4))
 
-    def _payload(self):
-        return self.device.erase_size - UNIT_HEADER
+    def _look_around(self, state, commit):
+        """What a write that did not arrive may have hit: nothing may build on it. Raises MediumError for what is lost.
+
+        The newest snapshot may be among it, though all is there that the next one needs: only a commit mends that.
+        """
+        try:
+            if self._writer:
+                check_live(state, self._writer)
+            whole = commit is not None or not self.last or is_whole(state, self.last_log, self.last_end)
+        except FormatError as e:
+            raise MediumError(str(e)) from None
+        finally:
+            if state.log_damaged:  # the medium answers: it is what it says that is wrong
+                self.device.failed = False
+        self._suspect = False
+        if not whole:
+            raise MediumError("the newest snapshot is damaged: waiting for the next one")
 
     def _write_changes(self, state, changed, commit, settings, replaced):
         writer = self._writer
@@ -254,11 +254,9 @@ class Journal:
 
     def _write_checkpoint(self, state, changed, commit, settings):
         """Write the whole state into a new arena; the old one stays as it is until this one is complete."""
-        self._check_room(state)
         self._arena += 1
         # What a failed checkpoint leaves has a higher arena number than the old arena: nothing more may go there.
         self._must_checkpoint = True
-        self._opened = 0
         log = Log(self.device.read_into, self.device.erase_size, self.device.program_size, self._arena)
         writer = Writer(self.device, log, self._open_unit)
         writer.begin()
@@ -266,11 +264,7 @@ class Journal:
         index = state.index
         index.clear_other()
         for row in state.stored_rows():
-            try:
-                index.set_position(row, copy_record(writer, state.log, index.position(row)), True)
-            except FormatError as e:
-                state.lose(row)
-                raise MediumError("the medium lost an entry: %s" % e) from None
+            index.set_position(row, copy_row(writer, state, row), True)
         self._append_changed(writer, changed)
         for entry in changed.values():
             index.set_position(index.find(entry.key), entry.position, True)
@@ -285,25 +279,16 @@ class Journal:
         self._written(state, changed, unit)
         return end
 
-    def _check_room(self, state):
-        """Raise MediumFullError if the whole state can't fit: before anything is erased for it in vain."""
-        needed = state.changed_bytes + stored_bytes(state) + _COMMIT + self.device.program_size
-        room = self._ring.free(self._is_needed) * self._payload()
-        if needed > room:
-            raise MediumFullError(
-                "the medium is too small: a state of %d bytes, and %d bytes beside the newest snapshot" % (needed, room)
-            )
-
     def _is_needed(self, unit):
         """Return whether unit holds the settings, or a part of the newest snapshot or of the state since."""
         if unit == self.settings_unit:
             return True
         if self.last_log and self.last_log.holds(unit):
             return True
-        return self._writer is not None and self._writer.log.holds(unit)
+        start = self._writer.log.start_of(unit) if self._writer else -1
+        # What a transaction that failed has opened behind the last good one is void.
+        return start >= 0 and start < self._writer.end
 
     def _open_unit(self, log, start, buf):
         """Open the next unit of the ring for log; return its byte offset."""
-        offset = self._ring.open(log, start, buf, self.node_id or NO_NODE, self._is_needed)
-        self._opened += 1
-        return offset
+        return self._ring.open(log, start, buf, self.node_id or NO_NODE, self._is_needed)

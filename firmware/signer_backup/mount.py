@@ -1,14 +1,91 @@
-"""Finds the newest whole snapshot of an arena, and loads it into a State (docs/media-format.md, "Mount")."""
+"""Finds the newest whole snapshot, and loads it into a State (docs/media-format.md, "Mount")."""
 
 from backup_format.errors import FormatError
 from backup_format.live import whole_commits
+from backup_format.log import find_arenas, open_log
+from backup_format.port import const
 from backup_format.records import COMMIT, ENTRY, RECORD_HEADER, SUM_MASK, TOMBSTONE, parse_commit
 
+from .blockdev import MediumError
 from .entries import StoredEntry
+from .foreign import Heads
 from .index import NOWHERE
+from .settings import find_settings
+
+_LOOKS = const(3)  # two of them agree where one read was bad
 
 
-class _Places:
+class Found:
+    """What a medium holds. log, commit, end: of the newest whole snapshot its Log, its Commit, the position behind it;
+    None, None, 0: there is none. arena: number of the newest one, 0: none. number: the highest of a commit met.
+    settings, settings_unit: as a Journal's. in_order: nothing looked like damage.
+    """
+
+    def __init__(self):
+        self.log = self.commit = self.settings = self.settings_unit = None
+        self.end = self.arena = self.number = 0
+        self.in_order = True
+
+    def told(self):
+        """Return what two looks at the same medium must agree on."""
+        return self.log and self.log.arena, self.end, self.arena, self.number, self.settings, self.settings_unit
+
+
+def find_newest(device, ring, state):
+    """Load the newest whole snapshot on device (a CheckedDevice) into state; return a Found.
+
+    One bad read hides nothing: what is not in order is looked at again, until two looks agree. Raises MediumError,
+    FormatError; state.unload() then makes state what it was.
+    """
+    before = []
+    while True:
+        found = _look(device, ring, state)
+        if found.in_order or found.told() in before or len(before) == _LOOKS - 1:
+            break
+        before.append(found.told())
+        state.unload()
+    try:
+        if found.commit:
+            state.loaded()
+    except FormatError as e:  # it was read well a moment ago
+        raise MediumError("the medium can't be read: %s" % e) from None
+    return found
+
+
+def _look(device, ring, state):
+    found = Found()
+    heads = Heads(device)
+    arenas = find_arenas(heads.read_into, device.erase_size, ring.units)
+    missing = 0
+
+    def note(header):
+        nonlocal missing
+        missing -= 1
+        ring.note(header)
+
+    for arena in sorted(arenas, reverse=True):
+        missing += len(arenas[arena])
+        log = open_log(device.read_into, device.erase_size, arena, arenas[arena], note)
+        if log:
+            found.arena = found.arena or arena
+            commit, end, number, in_order = load_newest(log, state)
+            found.number = max(found.number, number)
+            if found.settings is None:
+                found.settings, found.settings_unit = find_settings(log)
+                if log.settings >= 0 and found.settings is None:
+                    found.in_order = False
+            found.in_order = found.in_order and in_order
+            if commit:
+                found.log, found.commit, found.end = log, commit, end
+                break
+    if missing or ring.newer_follows():
+        found.in_order = False
+    if not found.arena:
+        heads.refuse_foreign()
+    return found
+
+
+class IndexPlaces:
     """Notes the last record of each key in that slot of an Index which does not count yet."""
 
     def __init__(self, index):
@@ -26,30 +103,31 @@ class _Places:
 def load_newest(log, state):
     """Load the newest whole snapshot of log into state, which holds nothing of the medium yet.
 
-    Return (Commit or None if there is none, log position behind it, highest number of a commit met). Raises
-    MediumError, and FormatError for a commit of a newer version; state.unload() then makes state what it was.
+    Return (Commit or None if there is none, log position behind it, highest number of a commit met, whether the log was
+    in order). Raises MediumError, and FormatError for a commit of a newer version; state.unload() then makes state what
+    it was. state.loaded() is left to the caller.
     """
     try:
-        commit, end = _in_order(log, _Places(state.index))
+        commit, end = _in_order(log, IndexPlaces(state.index))
         _load(log, state, commit)
-        return commit, end, commit.number
+        return commit, end, commit.number, True
     except FormatError:
         state.unload()
     # Damage, or something behind the last commit: look at every record.
     newest, end, number = None, 0, 0
-    for commit, behind, whole in whole_commits(log, _Places(state.index)):
+    for commit, behind, whole in whole_commits(log, IndexPlaces(state.index)):
         number = max(number, commit.number)
         if whole:
             newest, end = commit, behind
     if newest:
-        for _ in whole_commits(log, _Places(state.index), end):
+        for _ in whole_commits(log, IndexPlaces(state.index), end):
             pass
         try:
             _load(log, state, newest)
         except FormatError:  # it was read well a moment ago
             state.unload()
             newest = None
-    return newest, end, number
+    return newest, end, number, False
 
 
 def _in_order(log, places):
@@ -62,7 +140,10 @@ def _in_order(log, places):
             places.replace(log.key(position, kind, length), position)
         elif kind == COMMIT:
             last, end = position, position + RECORD_HEADER + length
-    return parse_commit(log.body(last)[1]), end
+    body = log.body(last)[1]
+    if end != last + RECORD_HEADER + len(body):
+        raise FormatError("a header read differently")
+    return parse_commit(body), end
 
 
 def _load(log, state, commit):
@@ -79,4 +160,3 @@ def _load(log, state, commit):
         state.load(stored, position)
     if live & SUM_MASK != commit.live:
         raise FormatError("snapshot %d is not whole" % commit.number)
-    state.loaded()

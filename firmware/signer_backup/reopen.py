@@ -5,6 +5,7 @@ from backup_format.log import find_arenas, read_header
 from backup_format.records import SUM_MASK
 
 from .blockdev import MediumError, NoDevice
+from .damage import headers_hold
 from .foreign import Heads
 
 
@@ -48,13 +49,9 @@ def is_blank_or_same(device, writer, sequence):
             for said, unit in arenas[arena]:
                 if said > sequence and read_header(read_into, size, unit):
                     raise FormatError("newer")
-        log = writer.log
-        for start, unit in log.places():
-            header = read_header(read_into, size, unit)
-            # What a write that failed opened, behind the last good one, may have no header.
-            if start < writer.end and (not header or (header.arena, header.start) != (log.arena, start)):
-                raise FormatError("other units")
-        tail = sum([mark for _position, _kind, _length, mark in log.checked(writer.anchor, writer.end)])
+        if not headers_hold(writer):
+            raise FormatError("other units")
+        tail = sum([mark for _position, _kind, _length, mark in writer.log.checked(writer.anchor, writer.end)])
         if tail & SUM_MASK != writer.tail:
             raise FormatError("other records")
     except FormatError:

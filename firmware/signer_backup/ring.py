@@ -6,7 +6,7 @@ from backup_format.units import UNIT_HEADER, UnitHeader, parse_unit_header
 from .blockdev import MediumError
 from .foreign import keep_foreign
 
-_BAD_UNITS = const(3)  # that fail to erase side by side: then it is the medium, not its units
+_FOLLOWING = const(4)
 
 
 class MediumFullError(MediumError):
@@ -38,12 +38,30 @@ class Ring:
             self._at = header.unit
         self._erases = max(self._erases, header.erases)
 
+    def newer_follows(self):
+        """Return whether a unit behind the newest one noted is newer still: a bad read has hidden it then.
+
+        Some may lie between them: the one with the settings, and those that failed. Raises MediumError.
+        """
+        buf = bytearray(UNIT_HEADER)
+        for i in range(1, _FOLLOWING + 1):
+            unit = (self._at + i) % self.units
+            self._device.read_into(unit * self._device.erase_size, buf)
+            header = parse_unit_header(buf, True)
+            if header and header.unit == unit and header.sequence > self.sequence:
+                return True
+        return False
+
     def failed(self):
         """Keep off the unit opened last until the next start; if many fail, it is not the units."""
         if self._at >= 0:
             self._bad.add(self._at)
         if len(self._bad) > self.units // 4:
             self._bad.clear()
+
+    def came_back(self):
+        """The medium was gone as a whole: that says nothing of the units that failed."""
+        self._bad.clear()
 
     def free(self, is_needed):
         """Return how many units could be opened; is_needed(unit) says which must stay as they are."""
@@ -55,7 +73,6 @@ class Ring:
         start: log position, as in UnitHeader. Raises MediumError; ForeignError if that would overwrite what is
         not ours.
         """
-        failed = 0
         for _ in range(self.units):
             unit = (self._at + 1) % self.units
             offset = unit * self._device.erase_size
@@ -66,14 +83,7 @@ class Ring:
             if used:
                 continue
             erases = self._erases_of(offset) + 1
-            try:
-                self._device.erase(offset)
-            except MediumError:
-                self.failed()
-                failed += 1
-                if failed == _BAD_UNITS:
-                    raise
-                continue
+            self._device.erase(offset)
             size = self._device.erase_size, self._device.program_size
             before, sequence = log.last_start(), self.sequence + 1
             header = UnitHeader(size[0], size[1], log.arena, sequence, start, before, unit, erases, node_id)

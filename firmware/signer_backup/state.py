@@ -4,6 +4,7 @@ It is the store that the signer's loop works on (get, put, delete, keys), and wh
 """
 
 from backup_format.errors import FormatError
+from backup_format.port import const
 from backup_format.records import (
     RECOVERABLE,
     TOMBSTONE_VERSION,
@@ -15,6 +16,8 @@ from .blockdev import MediumError
 from .entries import Entry, StoredEntry
 from .index import CHANNEL, DELETED, KNOWN, LIVE, LOST, NOWHERE, OBSERVED, PEER, Index
 from .value import CodedValue, ValueWriter, code
+
+_READS = const(3)  # of a record before it is lost
 
 
 def peer_key(channel_key):
@@ -118,9 +121,18 @@ class State:
     def _stored(self, row):
         """Return the StoredEntry of an index row. Raises MediumError."""
         try:
-            return StoredEntry(self.log, self.index.position(row))
+            return self.read(row)
         except FormatError as e:
             self._lost(row, e)
+
+    def read(self, row):
+        """Return the StoredEntry of an index row, read again before it counts as damaged. Raises FormatError."""
+        for _ in range(_READS - 1):
+            try:
+                return StoredEntry(self.log, self.index.position(row))
+            except FormatError:
+                pass
+        return StoredEntry(self.log, self.index.position(row))
 
     def _lost(self, row, why):
         self.lose(row)

@@ -30,6 +30,7 @@ class RamFlash:
     """A BlockDevice in RAM: a program clears bits only, and only once per program unit between two erases.
 
     data: the content. fault: see above; None: none. writes: programs and erases so far. worn: erases of each unit.
+    older: {unit: what it held before it was erased last}.
     """
 
     def __init__(self, size=65536, erase_size=4096, program_size=256):
@@ -40,6 +41,7 @@ class RamFlash:
         self.fault = None
         self.writes = 0
         self.worn = [0] * (size // erase_size)
+        self.older = {}
 
     def read_into(self, offset, buf):
         assert 0 <= offset and offset + len(buf) <= self.size
@@ -60,11 +62,16 @@ class RamFlash:
         assert not offset % self.erase_size and 0 <= offset < self.size
         self.writes += 1
         self.worn[offset // self.erase_size] += 1
+        self.older[offset // self.erase_size] = bytes(self.data[offset : offset + self.erase_size])
         if not self._swallowed("erase", offset, None):
             fill(self.data, offset, offset + self.erase_size)
 
     def _swallowed(self, op, offset, data):
         return self.fault is not None and self.fault(op, offset, data)
+
+    def is_blank(self):
+        """Return whether nothing was ever programmed, as far as can be seen."""
+        return self.data == b"\xff" * self.size
 
     def copy(self):
         """Return a flash without faults that holds the same."""

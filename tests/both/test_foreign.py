@@ -1,5 +1,6 @@
 """Media that hold something else: refused in words and never overwritten; and what a start on a blank medium reads."""
 
+from backup_format.units import UNIT_HEADER
 from faulty_flash import RamFlash
 from journal_rig import CPYTHON, Rig, channel, channel_key, fill, refusal, remount
 from medium_content import fill as fill_content
@@ -113,7 +114,7 @@ def test_what_lies_in_units_that_were_ours_is_overwritten():
 def test_a_start_on_a_blank_medium_reads_little():
     flash = Counted(1 << 16)
     Journal(lambda: flash).mount(State(b""))
-    assert flash.bytes_read == 16 * 16 + 2
+    assert flash.bytes_read == 16 * 16 + 4 * UNIT_HEADER + 2
     flash.bytes_read = 0
     rig = Rig(flash)
     flash.bytes_read = 0
@@ -128,7 +129,7 @@ def test_a_start_on_a_blank_card_reads_one_block_of_each_unit():
     world.card = type(world.card)(foreign=b"\xff" * 512)
     board = world.load("board_def", "boards/rp2-sd").Board()
     Journal(board.storage).mount(State(b""))
-    assert world.card.reads == 1024 + 1
+    assert world.card.reads == 1024 + 4 + 1
 
 
 class CountedFiles(Files):
@@ -146,4 +147,4 @@ def test_a_start_on_blank_file_units_opens_each_file_once():
     world.files = CountedFiles()
     board = world.load("board_def", "boards/rp2-stock").Board()
     Journal(board.storage).mount(State(b""))
-    assert world.files.opened == 128 + 1
+    assert world.files.opened == 128 + 4 + 1

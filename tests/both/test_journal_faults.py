@@ -184,23 +184,22 @@ def commits_on(flash):
 
 def test_a_misread_copy_never_becomes_right():
     """While a checkpoint copies, one read gives other bytes: they are not taken over with a new, valid CRC."""
-    wrong = 0
+    again = 0
     for nth in range(1, 400, 3 if CPYTHON else 8):
         rig = saved()
         rig.journal._must_checkpoint = True
 
         rig.flash.fault = fault = Misread(rig.flash, nth)
-        told = refusal(rig.save)
+        rig.save()
         rig.flash.fault = None
         if not fault.happened:
             break
-        wrong += told is not None
+        again += max(rig.journal.arenas()) > 2
         for number, whole, held in snapshots(rig.journal):
             if whole and number == 2:
                 assert held == rig.expected, nth
-        if told is None:
-            assert remount(rig.flash).expected == rig.expected
-    assert wrong > (5 if CPYTHON else 0) and nth > 40
+        assert remount(rig.flash).expected == rig.expected
+    assert again > (5 if CPYTHON else 0) and nth > 40
 
 
 def test_a_place_that_can_not_be_read_any_more():
@@ -247,7 +246,7 @@ def test_a_checkpoint_never_overwrites_itself():
     kept = dict(rig.expected)
     for i in range(30):
         rig.put(channel_key(i), 0, channel(i, 1580))
-    assert "the medium is full" in refusal(rig.save)
+    assert "the medium is too small" in refusal(rig.save)
     rig.check()
     flash.fault = None
     assert remount(flash).expected == kept

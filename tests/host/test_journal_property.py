@@ -95,6 +95,15 @@ class JournalMachine(RuleBasedStateMachine):
         self.save()
         self.flash.fault = None
 
+    @precondition(lambda self: len(self.history) > 1)
+    @rule(data=st.data())
+    def pull(self, data: st.DataObject) -> None:
+        """A host takes any of the snapshots on the medium."""
+        whole = {number: held for number, whole, held in snapshots(self.rig.journal) if whole}
+        assert max(self.history) in whole
+        number = data.draw(st.sampled_from(sorted(whole)))
+        assert whole[number] == self.history[number]
+
     @precondition(lambda self: len(self.history) > 2)
     @rule(data=st.data())
     def flip(self, data: st.DataObject) -> None:
