@@ -16,7 +16,9 @@ FAILURES = (OSError, MemoryError, ValueError, KeyboardInterrupt)  # what a save 
 
 def new_flash():
     """Return the suite's medium."""
-    return RamFlash(16384, 1024, 128)
+    flash = RamFlash(16384, 1024, 128)
+    flash.older = {}
+    return flash
 
 
 class Ledger:

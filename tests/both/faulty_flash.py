@@ -30,7 +30,7 @@ class RamFlash:
     """A BlockDevice in RAM: a program clears bits only, and only once per program unit between two erases.
 
     data: the content. fault: see above; None: none. writes: programs and erases so far. worn: erases of each unit.
-    older: {unit: what it held before it was erased last}.
+    older: {unit: what it held before it was erased last}, None: not kept.
     """
 
     def __init__(self, size=65536, erase_size=4096, program_size=256):
@@ -41,7 +41,7 @@ class RamFlash:
         self.fault = None
         self.writes = 0
         self.worn = [0] * (size // erase_size)
-        self.older = {}
+        self.older = None
 
     def read_into(self, offset, buf):
         assert 0 <= offset and offset + len(buf) <= self.size
@@ -62,7 +62,8 @@ class RamFlash:
         assert not offset % self.erase_size and 0 <= offset < self.size
         self.writes += 1
         self.worn[offset // self.erase_size] += 1
-        self.older[offset // self.erase_size] = bytes(self.data[offset : offset + self.erase_size])
+        if self.older is not None:
+            self.older[offset // self.erase_size] = bytes(self.data[offset : offset + self.erase_size])
         if not self._swallowed("erase", offset, None):
             fill(self.data, offset, offset + self.erase_size)
 

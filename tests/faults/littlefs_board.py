@@ -196,4 +196,6 @@ class LittlefsBoard:
 
 def overwritable_flash() -> OverwritableFlash:
     """Return the suite's medium."""
-    return OverwritableFlash(16384, 1024, 128)
+    flash = OverwritableFlash(16384, 1024, 128)
+    flash.older = {}
+    return flash
