@@ -22,8 +22,8 @@ class Watched(JournalBoard):
 
     def _seen(self):
         arenas = self.journal.arenas()
-        newest = max(arenas) if arenas else 0
-        return newest, [unit for _sequence, unit in sorted(arenas.get(newest, ()))]
+        newest = max([0] + list(arenas))
+        return newest, [unit for _sequence, unit in arenas[newest]]
 
     def save(self, begin):
         self._write("commit", lambda: super(Watched, self).save(begin))
