@@ -95,6 +95,8 @@ def test_no_ram_for_a_row_changes_nothing():
     keys = [str(i) for i in range(600)]
     for key in keys[:-1]:
         index.set_flags(index.add(key), LIVE)
+    while not index._buckets[index.hash(keys[-1])[0]]:
+        keys[-1] += "x"
     bucket = index.hash(keys[-1])[0]
     rows = list(index.rows())
     index._buckets[bucket].extend(b"\xff" * 16 + b"\x00")
