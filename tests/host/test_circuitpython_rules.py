@@ -24,7 +24,7 @@ COMMON = {
     "time": "gmtime monotonic_ns sleep time",
 }
 # port.py asks which Python it runs on, and then takes what only that one has.
-PORT = {"hashlib": "new sha256", "micropython": "const", "time": "monotonic_ns ticks_ms"}
+PORT = {"gc": "threshold", "hashlib": "new sha256", "micropython": "const", "time": "monotonic_ns ticks_ms"}
 # Of CircuitPython's own modules, for its boards; board's names are the board's pins.
 OWN = {
     "board": None,
