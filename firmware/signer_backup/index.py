@@ -5,10 +5,10 @@ from backup_format.port import const, sha256
 
 _HASH = const(8)
 _ROW = const(17)  # hash, log position in each of two arenas (4 bytes each), flags
-_BUCKETS = const(64)  # rows by the first 6 bits of the hash: no piece of RAM is large, and none is copied to grow
+_BUCKETS = const(256)  # rows by the first byte of the hash: no piece of RAM is large, and little is copied to grow
 _BUCKET = const(4096)  # row number: bucket * _BUCKET + place in it
 _SPARE = b"\xff\xff\xff\xff\xff\xff\xff\xff"  # stands for the hash in a row that is not in use yet: it sorts last
-_GROWN = (_SPARE + _SPARE + b"\x00") * 4  # what a bucket grows by: fewer holes are left behind
+_NEW = _SPARE + b"\xff\xff\xff\xff\xff\xff\xff\xff\x00"  # no position, no flags
 NOWHERE = const(0xFFFFFFFF)
 
 # Flags of a row
@@ -50,7 +50,7 @@ class Index:
 
     def _search(self, digest):
         """Return (the bucket of digest or None, its number, the place of the first row there that is not below)."""
-        number = digest[0] >> 2
+        number = digest[0]
         rows = self._buckets[number]
         low, high = 0, len(rows) // _ROW if rows else 0
         while low < high:
@@ -81,10 +81,10 @@ class Index:
         if rows and rows[at : at + _HASH] == digest:
             return number * _BUCKET + place
         if rows is None:
-            rows = self._buckets[number] = bytearray(_GROWN)
+            rows = self._buckets[number] = bytearray(_NEW)
         elif rows[-_ROW : _HASH - _ROW] != _SPARE:
-            rows.extend(_GROWN)
-        rows[at:] = digest + _GROWN[_HASH:_ROW] + rows[at:-_ROW]
+            rows.extend(_NEW)
+        rows[at:] = digest + _NEW[_HASH:] + rows[at:-_ROW]
         self._count += 1
         return number * _BUCKET + place
 

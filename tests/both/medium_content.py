@@ -6,14 +6,14 @@ import os
 from scratch import scratch
 
 # A Pico's is 233 KiB, the test VMs' are larger; CPython doesn't say.
-_SMALL_HEAP = hasattr(gc, "mem_free") and gc.mem_free() + gc.mem_alloc() < 400 * 1024
+SMALL_HEAP = hasattr(gc, "mem_free") and gc.mem_free() + gc.mem_alloc() < 400 * 1024
 _PIECE = 1024
 _ERASED = b"\xff" * _PIECE
 
 
 def content(size):
     """Return size bytes 0xFF: a bytearray, or what stands for one on a VM whose heap is small."""
-    if _SMALL_HEAP:
+    if SMALL_HEAP:
         return FileContent(size)
     made = bytearray(size)
     fill(made, 0, size)

@@ -8,6 +8,7 @@ from backup_format.port import sha256
 from backup_format.units import UNIT_HEADER
 from faulty_flash import RamFlash
 from journal_rig import Rig, channel, channel_key, fill, remount
+from medium_content import SMALL_HEAP
 from signer_backup.armour import armoured, show
 
 
@@ -52,7 +53,8 @@ def test_the_newest_snapshot_is_printed():
     for version in range(2, 12):  # until it went to another arena
         rig.put(channel_key(1), version, channel(version, 3000))
         rig.save()
-        check(rig.flash)
+        if not SMALL_HEAP or len(rig.state.log.units) < 4:  # the whole text in RAM
+            check(rig.flash)
     assert rig.state.log.arena > 1
 
 

@@ -8,6 +8,7 @@ from backup_format.errors import FormatError
 from backup_format.expand import decode, expand
 from compact_cases import CODED, DAMAGED, NO_JSON, VALUES, refuses
 from faulty_flash import Dice
+from medium_content import SMALL_HEAP
 
 
 def test_exact_bytes():
@@ -30,7 +31,7 @@ def test_only_short_items_are_repeated():
 
 def test_pieces_are_short():
     pieces = []
-    text = b"[" + b",".join([b'{"a":%d,"b":"%064x"}' % (i * 1000, i) for i in range(200)]) + b"]"
+    text = b"[" + b",".join([b'{"a":%d,"b":"%064x"}' % (i * 1000, i) for i in range(120)]) + b"]"
     encode_to(text, pieces.append)
     assert b"".join(pieces) == encode(text) and len(pieces) > 10 and max([len(piece) for piece in pieces]) < 600
     pieces = []
@@ -67,7 +68,8 @@ def test_a_repeat_bomb_is_refused_at_once():
         b"\x9f" * 8 + b"\x60" + b"\xc6\x18\x63\xff" * 2 + b"\xc6\x1a\x00\x01\x00\x00\xff" * 6,
     ):
         gc.collect()
-        gc.disable()
+        if not SMALL_HEAP:  # there, running out of memory tells
+            gc.disable()
         before = gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0
         assert refuses(decode, bomb)
         taken = gc.mem_alloc() - before if before else 0

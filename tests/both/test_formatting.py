@@ -67,10 +67,10 @@ def test_survey_of_what_is_not_ours():
         ("nothing known", "unknown"),
     ):
         flash = foreign(what)
-        before = bytes(flash.data)
+        before = flash.copy().data
         says = Host(flash).json(SURVEY)
         assert (says["content"], says["nodes"]) == (content, []) and "no backup of ours" in says["problem"]
-        assert bytes(flash.data) == before
+        assert flash.data == before
 
 
 def test_no_medium():

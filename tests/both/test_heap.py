@@ -6,11 +6,12 @@ from backup_format.frames import HEAD, MAX_TO_HOST
 from faulty_flash import RamFlash
 from journal_rig import NODE, Rig
 from loop_rig import entry, field
+from medium_content import SMALL_HEAP
 from signer.answer import Answer
 from signer.protobuf import RequestDecoder
 from signer.store import TextWriter
 
-SIZE = 40000  # bytes of JSON text, and of a raw message
+SIZE = 12000 if SMALL_HEAP else 40000  # bytes of JSON text, and of a raw message
 CHUNK = 232  # bytes of a request in one frame
 SLACK = 9000  # bytes for what doesn't grow with the request, on 64 bits
 

@@ -56,7 +56,7 @@ def test_ram_per_key():
     index = Index(b"salt")
     for i in range(1000):
         index.add("channels/%0150d" % i)
-    buckets = [len(rows) for rows in index._buckets]
+    buckets = [len(rows) for rows in index._buckets if rows]
     assert sum(buckets) <= 24 * 1000 and len(index) == 1000
     assert max(buckets) < 1000  # and no piece of it is large
 
@@ -87,3 +87,23 @@ def test_the_salt_decides_the_order():
         return [rows.index(index.find(str(i))) for i in range(50)]
 
     assert order(b"1") == order(b"1") != order(b"2") and sorted(order(b"1")) == list(range(50))
+
+
+def test_no_ram_for_a_row_changes_nothing():
+    """It may end when the bucket has grown already."""
+    index = Index(b"salt")
+    keys = [str(i) for i in range(600)]
+    for key in keys[:-1]:
+        index.set_flags(index.add(key), LIVE)
+    while not index._buckets[index.hash(keys[-1])[0]]:
+        keys[-1] += "x"
+    bucket = index.hash(keys[-1])[0]
+    rows = list(index.rows())
+    index._buckets[bucket].extend(b"\xff" * 16 + b"\x00")
+    assert list(index.rows()) == rows and len(index) == 599 and index.find(keys[-1]) == -1
+    size = len(index._buckets[bucket])
+    for n, key in enumerate(keys):
+        index.set_flags(index.add(key), LIVE | (PEER if n % 2 else 0))
+    assert len(index._buckets[bucket]) == size and len(index) == index.live == 600
+    assert [index.flags(index.find(key)) for key in keys] == [LIVE | (PEER if n % 2 else 0) for n in range(600)]
+    assert len(set(index.rows())) == 600

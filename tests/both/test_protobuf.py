@@ -2,6 +2,7 @@
 
 from backup_format.errors import FormatError
 from loop_rig import answered, entry, field, varint
+from medium_content import SMALL_HEAP
 from signer import protobuf
 from signer.protobuf import RequestDecoder, response_pieces, response_size
 from signer.store import TOMBSTONE, Entry, TextWriter
@@ -118,16 +119,18 @@ def test_malformed_is_refused():
 
 
 def test_limits():
-    assert decode(field(3, bytes(protobuf.MAX_RAW)))[0].raw == bytes(protobuf.MAX_RAW)
-    for message in (
+    large = []
+    if not SMALL_HEAP:  # which has no room for such messages
+        assert decode(field(3, bytes(protobuf.MAX_RAW)))[0].raw == bytes(protobuf.MAX_RAW)
+        large.append(field(5, bytes(40000)) + field(5, bytes(40000)))
+    for message in [
         b"\x1a" + varint(protobuf.MAX_RAW + 1),
         b"\x2a" + varint(protobuf.MAX_PENDING + 1),
         b"\x22" + varint(100000) + b"\x1a" + varint(protobuf.MAX_VALUE + 1),
         b"\x22" + varint(100000) + b"\x12" + varint(protobuf.MAX_KEY + 1),
         b"\x22" + varint(100000) + b"\x22" + varint(protobuf.MAX_SIGNATURE + 1),
-        field(5, bytes(40000)) + field(5, bytes(40000)),
         b"\x22\x05\x12\x04",  # a field longer than the entry around it
-    ):
+    ] + large:
         # Refused as soon as the length is known, not when the message ends.
         try:
             RequestDecoder(print, TextWriter).feed(message)

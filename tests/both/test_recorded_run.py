@@ -7,6 +7,7 @@ from backup_format import frames
 from faulty_flash import At, RamFlash, dead
 from journal_rig import CPYTHON, contents, remount
 from loop_rig import Rig, entry, field
+from medium_content import SMALL_HEAP
 from replay import ReplayEngine, value_end
 from signer.store import TOMBSTONE
 from signer_backup.journal import Journal
@@ -115,7 +116,7 @@ def test_the_run_on_a_store_on_the_medium():
                 if board.journal.last:
                     snapshot = remount(flash).expected
                     assert set(snapshot) <= set(node.entries)
-            if i == 50 or i == 200:
+            if (i == 50 or i == 200) and not SMALL_HEAP:  # which has no room for the JSON of a state
                 assert is_greenlights(contents(board.state), "a-at-%04d.backup.json" % i)
         if LAST == 933:
             assert is_greenlights(contents(board.state), "a-last.backup.json")
@@ -132,7 +133,7 @@ def test_a_medium_that_dies_and_comes_back_in_the_run():
         node = Node(run)
         board = Board(flash, again, "periodic:1", 6000)
         attach = True
-        for i in range(60):
+        for i in range(24 if SMALL_HEAP else 60):
             if i % 12 == 5:
                 flash.fault = At(1 + i // 12, dead, times=5)
             message = node.message(i, attach)
