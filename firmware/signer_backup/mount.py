@@ -39,10 +39,16 @@ def find_newest(device, ring, state):
     """
     before = []
     while True:
-        found = _look(device, ring, state)
-        if found.in_order or found.told() in before or len(before) == _LOOKS - 1:
-            break
-        before.append(found.told())
+        try:
+            found = _look(device, ring, state)
+            told = found.told()
+            if found.in_order or told in before or len(before) == _LOOKS - 1:
+                break
+        except FormatError:
+            told = None
+            if len(before) == _LOOKS - 1:
+                raise
+        before.append(told)
         state.unload()
     try:
         if found.commit:

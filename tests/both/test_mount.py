@@ -15,6 +15,7 @@ from journal_rig import (
     rounds,
     snapshots,
 )
+from medium_content import fill as fill_content
 from signer_backup.journal import Journal
 from signer_backup.state import State
 
@@ -128,21 +129,74 @@ def test_a_flipped_bit():
 
 
 def test_one_wrong_read_at_a_start():
-    """It gives the newest snapshot, as it is, or an older one, as that was; a start that reads right has the newest."""
+    """It gives the newest snapshot and the settings all the same: what seems damaged is looked at again."""
     rig, history = nineteen_snapshots()
-    newest = older = 0
-    for nth in range(1, 1000, 1 if CPYTHON else 7):
-        rig.flash.fault = fault = Misread(rig.flash, nth)
-        again = Rig(rig.flash)
+    rig.journal.configure(rig.state, ("periodic", 7))
+    blank = lambda op, offset, buf: fill_content(buf, 0, len(buf)) or True  # noqa: E731
+    for garbled in (True, False):
+        for nth in range(1, 1000, 5 if CPYTHON else 31):
+            fault = Misread(rig.flash, nth) if garbled else At(nth, blank, ("read",))
+            rig.flash.fault = fault
+            again = Rig(rig.flash)
+            rig.flash.fault = None
+            if not fault.happened:
+                break
+            assert again.journal.last.number == 19 and again.journal.settings == ("periodic", 7), nth
+            assert contents(again.state) == history[19], nth
+        assert nth > 60
+
+
+def test_a_start_that_reads_a_unit_wrongly_opens_the_next_one_elsewhere():
+    """The newest arena is one unit, whose header is read as blank: what lies there must not be erased."""
+    rig = Rig(RamFlash())
+    rig.put("a", 1, b"1")
+    rig.save()
+    rig.flash.fault = At(1, lambda op, offset, buf: fill_content(buf, 0, len(buf)) or True, ("read",))
+    again = Rig(rig.flash)
+    assert again.journal.last.number == 1
+
+
+def test_one_wrong_read_of_an_entry():
+    """Nothing is lost by it, a tombstone neither: it would not be sent again."""
+    rig = Rig(RamFlash())
+    rig.put("a", 1, b"1")
+    rig.delete("b")
+    rig.save()
+    for key in ("a", "b"):
+        for nth in (1, 2):
+            rig.flash.fault = Misread(rig.flash, nth)
+            rig.state.get(key)
+            rig.flash.fault = None
+    rig.journal._must_checkpoint = True
+    for nth in range(1, 60):
+        rig.flash.fault = Misread(rig.flash, nth)
+        rig.put("c", nth, b"1")
+        rig.save()
         rig.flash.fault = None
-        if not fault.happened:
-            break
-        number = again.journal.last.number if again.journal.last else 0
-        assert contents(again.state) == history[number], nth
-        newest += number == 19
-        older += number < 19
-    assert nth > 60 and newest > 3 * older
-    assert remount(rig.flash).expected == history[19]
+        rig.journal._must_checkpoint = True
+    assert remount(rig.flash).expected == rig.expected and "b" in rig.expected
+
+
+def test_what_a_failed_transaction_opened_is_void():
+    """No memory at the end of a large one: the arena has the room that it had."""
+    rig = Rig(RamFlash())
+    fill(rig, 20, 0, 400)
+    rig.save()
+    before = len(rig.journal.arenas())
+    for number in range(1, 4):
+        fill(rig, 15, number, 400)
+        rig.flash.fault = fault = At(25, MemoryError(), ("program",))
+        try:
+            rig.save()
+            raise AssertionError("saved without memory")
+        except MemoryError:
+            rig.flash.fault = None
+        assert fault.happened
+    for i in range(15):
+        rig.put(channel_key(i), 9, channel(i, 20))
+    rig.save()
+    assert len(rig.journal.arenas()) == before == 1
+    assert remount(rig.flash).expected == rig.expected
 
 
 def test_a_medium_that_comes_late_and_is_damaged():
