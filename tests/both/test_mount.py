@@ -182,7 +182,7 @@ def test_what_a_failed_transaction_opened_is_void():
     rig = Rig(RamFlash())
     fill(rig, 20, 0, 400)
     rig.save()
-    before = len(rig.journal.arenas())
+    before = len(list(rig.journal.arenas()))
     for number in range(1, 4):
         fill(rig, 15, number, 400)
         rig.flash.fault = fault = At(25, MemoryError(), ("program",))
@@ -195,7 +195,7 @@ def test_what_a_failed_transaction_opened_is_void():
     for i in range(15):
         rig.put(channel_key(i), 9, channel(i, 20))
     rig.save()
-    assert len(rig.journal.arenas()) == before == 1
+    assert len(list(rig.journal.arenas())) == before == 1
     assert remount(rig.flash).expected == rig.expected
 
 
