@@ -181,9 +181,7 @@ class Log(UnitMap):
         while position < self.end():
             kind, length, _crc = self.header(position)
             if last == COMMIT and self._header == _NOTHING and position >= self.last_start():
-                self.header(position)
-                if self._header == _NOTHING:  # twice: one bad read must not hide what lies here
-                    return
+                break
             if kind not in _KINDS or length > self.end() - position:
                 raise FormatError("no record at log position %d" % position)
             if kind == SETTINGS:
@@ -195,7 +193,7 @@ class Log(UnitMap):
             if kind in (COMMIT, SPILL):
                 self.checkpoint = self.checkpoint or position
                 position = self._behind_padding(position)
-        if last != COMMIT:
+        if last != COMMIT or position < self.end() and self.header(position)[0] != _NOTHING[0]:  # read once more
             raise FormatError("no commit at the end of the log")
 
     def _behind_padding(self, position):
