@@ -222,7 +222,7 @@ class Log:
             n = min(RECORD_HEADER, self._ends[i] - position)
             self.read_into(offset, memoryview(head)[:n])
             if head[0] == PAD:
-                position += self.program_size - offset % self.program_size
+                position = min(position + self.program_size - offset % self.program_size, self._ends[i])
             elif head[:n] == _NOTHING[:n]:
                 position = self._ends[i]
             else:
