@@ -1,4 +1,4 @@
-"""Media of format version 1, written once by the journal (64 KiB, erase units of 4 KiB): every later version reads them.
+"""Media of format version 1, written once by the journal (64 KiB, erase units of 4 KiB): every later one reads them.
 
 `.venv/bin/python tests/host/test_golden_media.py` made them; it writes none over another.
 """
