@@ -26,7 +26,7 @@ class Conversion(NamedTuple):
 
 
 def to_scb(channel: Channel) -> Scb:
-    """Return the SCB of a complete channel, in the form that gets the money back (docs/recovery.md)."""
+    """Return the SCB of a complete channel, in the form that gets the money back (docs/glcli-differences.md)."""
     if channel.wireaddr is None:
         raise ValueError("the channel has no usable address")
     points = channel.points
@@ -138,10 +138,11 @@ What comes before and after is in docs/recovery.md."""
 @click.option("--format", "form", type=click.Choice(["cln"]), default="cln", show_default=True, help="What to make.")
 @click.option("--output", metavar="FILE", help="Write here instead of to standard output.")
 @click.option("--skip-incomplete", is_flag=True, help="Leave out channels without an address, and damaged ones.")
-def command(path: str, form: str, output: str | None, skip_incomplete: bool) -> None:
+def command(path: str, form: str, output: str | None, skip_incomplete: bool) -> int:
     """Make Core Lightning's recoverchannel input of a backup.
 
-    The result goes to standard output; what was left out, warnings and advice go to standard error.
+    The result goes to standard output; what was left out, warnings and advice go to standard error. The exit status is
+    3 when damaged channels were left out, though the others were converted.
     """
     backup, found = read_channels(path)
     result = convert(found)
@@ -156,3 +157,4 @@ def command(path: str, form: str, output: str | None, skip_incomplete: bool) -> 
     else:
         write_atomic(output, map(str.encode, parts), inputs=[path])
     _say_what_next(backup, result, output)
+    return IncompleteError.exit_status if result.faulty else 0

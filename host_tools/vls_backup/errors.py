@@ -44,7 +44,7 @@ Exit status:
   0    done
   1    the input file is bad or damaged
   2    wrong usage
-  3    incomplete: a channel without an address, or no complete channel
+  3    incomplete: a channel without an address, a damaged one left out, or no complete channel
   4    no snapshot on the board yet
   5    the board or its port: not found, or it stopped answering
   6    the output could not be written
