@@ -11,6 +11,7 @@ from vls_backup.backup_file import Head
 from vls_backup.channels import CHANNEL_TYPES, WARNINGS, Channel, Fault, read_channels
 from vls_backup.console import age, emit, printable, say
 from vls_backup.errors import BackupError, IncompleteError
+from vls_backup.given import address_options, given_addresses, noting
 from vls_backup.scb import MIN_INDEX, Scb, channel_id_v1, decode_scb, encode_scb
 
 _NAMED_AT_MOST = 5
@@ -133,19 +134,33 @@ Dual-funded (v2) channels are not supported: their channel ids cannot be told fr
 What comes before and after is in docs/recovery.md."""
 
 
-@click.command(epilog="\b\nExample:\n  vls-backup convert-backup --path backup.json --output cln-recoverchannel.json")
+_EXAMPLES = """\b
+Examples:
+  vls-backup convert-backup --path backup.json --output cln-recoverchannel.json
+  vls-backup convert-backup --path backup.json --output cln-recoverchannel.json --peer-addr ID@203.0.113.7:9735
+"""
+
+
+@click.command(epilog=_EXAMPLES)
 @click.option("--path", required=True, metavar="FILE", help="The backup file; - reads standard input.")
 @click.option("--format", "form", type=click.Choice(["cln"]), default="cln", show_default=True, help="What to make.")
 @click.option("--output", metavar="FILE", help="Write here instead of to standard output.")
 @click.option("--skip-incomplete", is_flag=True, help="Leave out channels without an address, and damaged ones.")
-def command(path: str, form: str, output: str | None, skip_incomplete: bool) -> int:
+@address_options
+def command(
+    path: str, form: str, output: str | None, skip_incomplete: bool, peer_addr: tuple[str, ...], peers: tuple[str, ...]
+) -> int:
     """Make Core Lightning's recoverchannel input of a backup.
 
     The result goes to standard output; what was left out, warnings and advice go to standard error. The exit status is
     3 when damaged channels were left out, though the others were converted.
     """
-    backup, found = read_channels(path)
-    result = convert(found)
+    given = given_addresses(peer_addr, peers)
+    notes: list[str] = []
+    backup, found = read_channels(path, given)
+    result = convert(noting(found, given, notes))
+    for note in notes:
+        say(note)
     if not skip_incomplete:
         refuse_incomplete(backup, result)
     _say_what_is_missing(result)

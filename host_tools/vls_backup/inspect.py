@@ -8,8 +8,9 @@ import click
 
 from vls_backup.backup_file import Head
 from vls_backup.channels import WARNINGS, Channel, Fault, read_channels
-from vls_backup.console import age, emit, printable
+from vls_backup.console import age, emit, printable, say
 from vls_backup.errors import BackupError
+from vls_backup.given import address_options, given_addresses, noting
 from vls_backup.scb import channel_id_v1
 from vls_backup.shachain import STORED_SIZE
 
@@ -60,6 +61,7 @@ def _channel_report(channel: Channel) -> dict[str, Any]:
         "peer_addr_direction": channel.address.direction if channel.address else None,
         "revocation_secrets": len(channel.secrets or b"") // STORED_SIZE,
         "channel_closed": channel.closed,
+        "peer_addr_source": channel.address.source if channel.address else None,
     }
 
 
@@ -88,6 +90,7 @@ def _channel_lines(channel: dict[str, Any]) -> list[str]:
         f"  status: {status}{closed}",
         f"  peer_id: {channel['peer_id']}",
         f"  peer_addr: {'missing' if address is None else printable(address)}",
+        *([f"  peer_addr_source: {printable(channel['peer_addr_source'])}"] if address else []),
         f"  funding: {channel['funding_txid_explorer']}:{channel['funding_outpoint']['vout']}",
         f"  funding_sats: {channel['funding_sats']}",
         f"  opener: {'us' if channel['opener'] == 'local' else 'the peer'}",
@@ -124,7 +127,13 @@ def _next_step(found: dict[str, Any], file: str) -> str:
     show_default=True,
     help="JSON for programs, text for people.",
 )
-def command(path: str, form: str) -> None:
+@address_options
+def command(path: str, form: str, peer_addr: tuple[str, ...], peers: tuple[str, ...]) -> None:
     """Check a backup file and list the channels that it can recover."""
-    found = report(*read_channels(path))
+    given = given_addresses(peer_addr, peers)
+    notes: list[str] = []
+    backup, channels = read_channels(path, given)
+    found = report(backup, noting(channels, given, notes))
+    for note in notes:
+        say(note)
     emit(json.dumps(found, indent=2) + "\n" if form == "json" else as_text(found, path))

@@ -19,7 +19,7 @@ ANSWERS = load(VECTORS / "glcli" / "answers.json")
 ON_FILES = [answer for answer in ANSWERS if not answer["case"].startswith("cli-")]
 ON_THE_COMMAND_LINE = [answer for answer in ANSWERS if answer["case"].startswith("cli-")]
 PADDED_TYPES = {"": "", "1000": "00001000", "101000": "00101000", "401000": "00501000"}
-OUR_LINES = ("  our_to_self_delay: ", "  revocation_secrets: ", "    ")
+OUR_LINES = ("  peer_addr_source: ", "  our_to_self_delay: ", "  revocation_secrets: ", "    ")
 
 
 class Row(NamedTuple):
