@@ -9,7 +9,7 @@ import click
 from vls_backup.atomic import write_atomic
 from vls_backup.backup_file import Head
 from vls_backup.channels import CHANNEL_TYPES, WARNINGS, Channel, Fault, read_channels
-from vls_backup.console import age, emit, printable, say
+from vls_backup.console import emit, printable, say, say_age
 from vls_backup.errors import BackupError, IncompleteError
 from vls_backup.given import address_options, given_addresses, noting
 from vls_backup.scb import MIN_INDEX, Scb, channel_id_v1, decode_scb, encode_scb
@@ -119,7 +119,7 @@ def _say_what_next(backup: Head, result: Conversion, output: str | None) -> None
         say(f"Warning: {key}: {warning}: {WARNINGS[warning]}")
     left_out = len(result.faulty) + len(result.incomplete)
     say(f"Converted {len(result.scbs)} channels of node {backup.node_id.hex()}, left out {left_out}.")
-    say(f"The backup was made {printable(backup.created_at)} ({age(backup.created_at)}).")
+    say_age(backup.created_at)
     say(_ADVICE.format(file=shlex.quote(printable(output)) if output else "FILE"))
 
 
@@ -127,7 +127,7 @@ _ADVICE = r"""
 This is a safety net for a node that is lost for good, never a way to move it: do not run the old node and the
 recovered one side by side. Peers punish an old state by taking the whole channel.
 
-Give lightningd one SCB per call, so that none holds up the others:
+Give lightningd one SCB per call: of a call with a bad one in it, lightningd stores nothing.
   for scb in $(jq -r '.scb[]' {file}); do lightning-cli recoverchannel "[\"$scb\"]"; done
 
 Dual-funded (v2) channels are not supported: their channel ids cannot be told from a signer's state.

@@ -47,5 +47,5 @@ Exit status:
   3    incomplete: a channel without an address, a damaged one left out, or no complete channel
   4    no snapshot on the board yet
   5    the board or its port: not found, or it stopped answering
-  6    the output could not be written
+  6    the output could not be written, or holds a newer backup
   130  stopped by Ctrl-C"""

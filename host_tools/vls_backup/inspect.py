@@ -8,7 +8,7 @@ import click
 
 from vls_backup.backup_file import Head
 from vls_backup.channels import WARNINGS, Channel, Fault, read_channels
-from vls_backup.console import age, emit, printable, say
+from vls_backup.console import age, emit, printable, say, say_age
 from vls_backup.errors import BackupError
 from vls_backup.given import address_options, given_addresses, noting
 from vls_backup.scb import channel_id_v1
@@ -137,3 +137,4 @@ def command(path: str, form: str, peer_addr: tuple[str, ...], peers: tuple[str, 
     for note in notes:
         say(note)
     emit(json.dumps(found, indent=2) + "\n" if form == "json" else as_text(found, path))
+    say_age(backup.created_at)
