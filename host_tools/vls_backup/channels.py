@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-from vls_backup.backup_file import U64_MAX, Head, plain
+from vls_backup.backup_file import TOMBSTONE_VERSION, U64_MAX, Backup, Head, plain
 from vls_backup.backup_stream import scan_backup
 from vls_backup.errors import FieldError
 from vls_backup.fields import bytes_from_hex, is_point, point_from_hex
@@ -153,6 +153,12 @@ def read_channels(path: str, given: Addresses = MappingProxyType({})) -> tuple[H
         return head, _with_addresses(channels, peers, given)
 
     return scan_backup(path, CHANNEL_PREFIX, _ChannelEntry, collect)
+
+
+def channels_of(backup: Backup) -> Iterator[Channel | Fault]:
+    """Do the same with a backup that was read whole."""
+    values = ((key, entry.value) for key, entry in backup.values.items() if entry.version != TOMBSTONE_VERSION)
+    return _with_addresses(*_collect(backup, values), {})
 
 
 def _collect(
