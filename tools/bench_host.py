@@ -15,12 +15,12 @@ from tools.bench_table import Row, compare
 
 CHANNELS = 10_000
 _LOAD = "import json, sys\nwith open(sys.argv[1]) as file:\n    json.load(file)\n"
-_CONVERSIONS, _STARTS = 3, 20
+_CONVERSIONS, _STARTS = 5, 20
 
 
 @dataclass(frozen=True)
 class Used:
-    """seconds of processor time, and the most memory in bytes, that a process used."""
+    """seconds of processor time, user's and system's, and the most memory in bytes, that a process used."""
 
     seconds: float
     memory: int
@@ -40,7 +40,7 @@ def used(command: list[str]) -> Used:
 
 
 def best(rounds: int, ours: list[str], theirs: list[str]) -> tuple[Used, Used]:
-    """Run both commands in turn, and return the least that each used."""
+    """Run both commands in turn, and return the least that each used: what other work on the machine adds is noise."""
     runs = [(used(ours), used(theirs)) for _ in range(rounds)]
     least = [Used(min(u.seconds for u in column), min(u.memory for u in column)) for column in zip(*runs, strict=True)]
     return least[0], least[1]

@@ -8,6 +8,7 @@ import click
 
 from vls_backup.atomic import write_atomic
 from vls_backup.backup_file import Head
+from vls_backup.backup_stream import no_garbage_collection
 from vls_backup.channels import CHANNEL_TYPES, WARNINGS, Channel, Fault, read_channels
 from vls_backup.console import emit, printable, say, say_age
 from vls_backup.errors import BackupError, IncompleteError
@@ -18,9 +19,9 @@ _NAMED_AT_MOST = 5
 
 
 class Conversion(NamedTuple):
-    """SCBs in hex in the order of the channels' keys, what was left out, and (key, name of a warning) pairs."""
+    """SCBs in the order of the channels' keys, what was left out, and (key, name of a warning) pairs."""
 
-    scbs: list[str]
+    scbs: list[bytes]
     faulty: list[Fault]
     incomplete: list[str]
     warnings: list[tuple[str, str]]
@@ -53,8 +54,8 @@ def to_scb(channel: Channel) -> Scb:
     )
 
 
-def scb_hex(channel: Channel) -> str:
-    """Return the channel's SCB in hex, after our own strict decoder has read the same out of it."""
+def checked_scb(channel: Channel) -> bytes:
+    """Return the channel's SCB, after our own strict decoder has read the same out of it."""
     scb = to_scb(channel)
     data = encode_scb(scb)
     try:
@@ -63,9 +64,10 @@ def scb_hex(channel: Channel) -> str:
         raise BackupError(f"internal: {channel.key}: our own SCB does not decode: {error}. Please report it") from error
     if not same:
         raise BackupError(f"internal: {channel.key}: our own SCB decodes to something else. Please report it")
-    return data.hex()
+    return data
 
 
+@no_garbage_collection()
 def convert(found: Iterable[Channel | Fault]) -> Conversion:
     """Convert every complete channel, and note every other one."""
     result = Conversion([], [], [], [])
@@ -78,17 +80,17 @@ def convert(found: Iterable[Channel | Fault]) -> Conversion:
         elif item.wireaddr is None:
             result.incomplete.append(item.key)
         else:
-            result.scbs.append(scb_hex(item))
+            result.scbs.append(checked_scb(item))
             result.warnings.extend((item.key, warning) for warning in item.warnings)
     return result
 
 
-def recoverchannel_json(scbs: list[str]) -> Iterator[str]:
+def recoverchannel_json(scbs: list[bytes]) -> Iterator[str]:
     """Yield the parts of {"scb": [...]} as glcli prints it: 2 spaces, a final newline. Hex needs no escaping."""
     separator = '{\n  "scb": [\n    "'
     for scb in scbs:
         yield separator
-        yield scb
+        yield scb.hex()
         separator = '",\n    "'
     yield '"\n  ]\n}\n'
 

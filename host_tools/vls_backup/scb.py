@@ -8,7 +8,7 @@ remote_to_self_delay u16 (blocks: the delay that WE impose on the peer). docs/gl
 """
 
 import struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vls_backup.addresses import wireaddr_size
 from vls_backup.errors import FieldError
@@ -21,6 +21,9 @@ MIN_INDEX = 1
 MAX_DBID = 2**31 - 1
 """0 and more than this abort lightningd."""
 
+_IDS = struct.Struct(">Q32s33s")
+_FUNDING = struct.Struct(">32sIQH")  # and the size of the channel type
+_SHACHAIN = struct.Struct(">QI")
 _TLV_NUMBERS = (1, 3, 5, 7)
 
 
@@ -50,19 +53,16 @@ def channel_id_v1(txid: bytes, vout: int) -> bytes:
 def encode_scb(scb: Scb) -> bytes:
     """Return the bytes of scb, whose fields must be in range (decode_scb checks them all)."""
     tlvs = (
-        _tlv(1, struct.pack(">QI", scb.min_index, len(scb.secrets) // STORED_SIZE) + scb.secrets)
+        _tlv(1, _SHACHAIN.pack(scb.min_index, len(scb.secrets) // STORED_SIZE) + scb.secrets)
         + _tlv(3, b"".join(scb.basepoints))
         + _tlv(5, bytes([scb.opener]))
         + _tlv(7, scb.remote_to_self_delay.to_bytes(2, "big"))
     )
     return b"".join(
         [
-            scb.dbid.to_bytes(8, "big"),
-            scb.channel_id,
-            scb.node_id,
+            _IDS.pack(scb.dbid, scb.channel_id, scb.node_id),
             scb.wireaddr,
-            scb.txid,
-            struct.pack(">IQH", scb.vout, scb.funding_sats, len(scb.channel_type)),
+            _FUNDING.pack(scb.txid, scb.vout, scb.funding_sats, len(scb.channel_type)),
             scb.channel_type,
             len(tlvs).to_bytes(4, "big"),
             tlvs,
@@ -78,13 +78,12 @@ def _tlv(number: int, value: bytes) -> bytes:
 def decode_scb(data: bytes) -> Scb:
     """Return the SCB that data is, whole. Raise ValueError for whatever lightningd would drop silently or die of."""
     reader = _Reader(data)
-    dbid = reader.number(8)
+    dbid, channel_id, node_id = reader.fields(_IDS)
     if not 1 <= dbid <= MAX_DBID:
         raise ValueError(f"dbid {dbid} is not 1 to {MAX_DBID}")
-    channel_id, node_id = reader.take(32), reader.take(33)
     wireaddr = reader.take(wireaddr_size(reader.rest()))
-    txid, vout, funding_sats = reader.take(32), reader.number(4), reader.number(8)
-    channel_type = reader.take(reader.number(2))
+    txid, vout, funding_sats, size = reader.fields(_FUNDING)
+    channel_type = reader.take(size)
     if reader.number(4) != len(reader.rest()):
         raise ValueError("the length of the TLVs is not what follows")
     tlvs: list[bytes] = []
@@ -96,7 +95,7 @@ def decode_scb(data: bytes) -> Scb:
     min_index, secrets = _decode_shachain(tlvs[0])
     points, opener, delay = tlvs[1:]
     basepoints = tuple(points[at : at + 33] for at in range(0, len(points), 33))
-    if len(basepoints) != 4 or not all(is_point(point) for point in (node_id, *basepoints)):
+    if len(basepoints) != 4 or not all(map(is_point, (node_id, *basepoints))):
         raise ValueError("the node id or a basepoint is not on the curve")
     if opener not in (b"\0", b"\1") or len(delay) != 2 or vout > 65535:
         raise ValueError("vout, the opener or the delay is out of range")
@@ -119,10 +118,10 @@ def decode_scb(data: bytes) -> Scb:
 
 def _decode_shachain(value: bytes) -> tuple[int, Secrets]:
     reader = _Reader(value)
-    min_index, count = reader.number(8), reader.number(4)
-    if not 1 <= min_index <= INDEX_END or count > MAX_SECRETS or len(reader.rest()) != STORED_SIZE * count:
-        raise ValueError("the shachain has a wrong size")
+    min_index, count = reader.fields(_SHACHAIN)
     secrets = reader.rest()
+    if not 1 <= min_index <= INDEX_END or count > MAX_SECRETS or len(secrets) != STORED_SIZE * count:
+        raise ValueError("the shachain has a wrong size")
     try:
         check_positions(indexes_of(secrets))
     except FieldError as error:
@@ -144,11 +143,14 @@ class _Reader:
         self._at += size
         return part
 
+    def fields(self, form: struct.Struct) -> tuple[Any, ...]:
+        return form.unpack(self.take(form.size))
+
     def number(self, size: int) -> int:
         return int.from_bytes(self.take(size), "big")
 
     def bigsize(self) -> int:
-        first = self.number(1)
+        first = self.take(1)[0]
         if first < 253:
             return first
         value = self.number(1 << first - 252)
