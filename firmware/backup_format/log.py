@@ -165,7 +165,7 @@ class Log(UnitMap):
             n = min(RECORD_HEADER, room)
             self.read_into(offset, memoryview(head)[:n])
             if head[0] == PAD:
-                position = min(position + self.program_size - offset % self.program_size, self._ends[i])
+                position += min(self.program_size - offset % self.program_size, room)
             elif head[:n] == _NOTHING[:n]:
                 position += room
             else:

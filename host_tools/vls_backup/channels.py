@@ -6,21 +6,20 @@ stand in entries of their own, `peers/<peer id>`. Fields that no recovery needs 
 """
 
 from collections.abc import Iterator
-from types import GenericAlias
+from types import GenericAlias, MappingProxyType
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from vls_backup.addresses import encode_wireaddr
-from vls_backup.backup_file import U64_MAX, Head, plain
+from vls_backup.backup_file import TOMBSTONE_VERSION, U64_MAX, Backup, Head, plain
 from vls_backup.backup_stream import scan_backup
 from vls_backup.errors import FieldError
 from vls_backup.fields import bytes_from_hex, is_point, point_from_hex
+from vls_backup.peers import PEER_PREFIX, Addresses, PeerAddress, best, stored_address
 from vls_backup.scb import MAX_DBID
 from vls_backup.shachain import SECRET_SIZE, Secrets, indexes_of, is_complete, known_secrets
 
 CHANNEL_PREFIX = "channels/"
-PEER_PREFIX = "peers/"
 
 CHANNEL_TYPES = {
     "Legacy": b"",
@@ -31,10 +30,11 @@ CHANNEL_TYPES = {
 """VLS's commitment types and the feature bits (BOLT 9) that Core Lightning wants for each."""
 
 WARNINGS = {
-    "missing_peer_addr": "no address of the peer is known, so lightningd could not reach it",
-    "peer_addr_invalid": "the peer's address cannot be used",
+    "missing_peer_addr": "no address of the peer is known, so lightningd could not reach it: "
+    "add it with --peer-addr or --peers",
+    "peer_addr_invalid": "the peer's address cannot be used: give another one with --peer-addr or --peers",
     "peer_addr_inbound": "the address was learned when the peer called in: its port is likely not where it listens; "
-    "find out the peer's public address for `lightning-cli connect`",
+    "give the peer's public address with --peer-addr or --peers",
     "shachain_tlv_missing": "no revocation secrets are stored: a peer who cheats cannot be punished",
     "shachain_incomplete": "not all revocation secrets are there: not every cheating can be punished",
     "dbid_not_unique": "another channel has the same dbid, and lightningd silently skips the second one: recover this "
@@ -52,15 +52,6 @@ class Points(NamedTuple):
     htlc_basepoint: bytes
     payment_point: bytes
     revocation_basepoint: bytes
-
-
-class PeerAddress(NamedTuple):
-    """A peer's address as the node last saw it: as text, as wireaddr or why there is none, and who called whom."""
-
-    text: str
-    wireaddr: bytes | None
-    fault: str | None
-    direction: str | None
 
 
 class Channel(NamedTuple):
@@ -146,30 +137,38 @@ class _Stub(msgspec.Struct, gc=False):
     channel_setup: None
 
 
-class _PeerEntry(msgspec.Struct, gc=False):
-    peer_id: str
-    addr: str
-    direction: str | None = None
-
-
 # Secrets of the one good size decode faster than lists; lists come where the words are found for what is wrong.
 _GoodChannelEntry: Any = _ChannelEntry[GenericAlias(tuple, (int,) * SECRET_SIZE)]  # type: ignore[misc]
 _channel_decoder = msgspec.json.Decoder(_ChannelEntry[list[int]])
 _stub_decoder = msgspec.json.Decoder(_Stub)
-_peer_decoder = msgspec.json.Decoder(_PeerEntry)
 
 
-def read_channels(path: str) -> tuple[Head, Iterator[Channel | Fault]]:
+def read_channels(path: str, given: Addresses = MappingProxyType({})) -> tuple[Head, Iterator[Channel | Fault]]:
     """Check the backup file at path ("-" = standard input) to its end, and return what it holds. Raise BackupError.
 
-    The iterator gives a Fault for each damaged peer entry, then a Channel or a Fault for each channel, by key bytewise.
+    The iterator gives a Fault for each damaged peer entry, but of peers in given; then a Channel or a Fault for each
+    channel, by key bytewise.
+    given: addresses that the owner knows from elsewhere; of a peer's two addresses the better one counts (peers.best).
     """
-    return scan_backup(path, CHANNEL_PREFIX, _GoodChannelEntry, _collect)
+
+    def collect(
+        head: Head, values: Iterator[tuple[str, _ChannelEntry[Any] | msgspec.Raw]]
+    ) -> tuple[Head, Iterator[Channel | Fault]]:
+        channels, peers = _collect(head, values)
+        return head, _with_addresses(channels, peers, given)
+
+    return scan_backup(path, CHANNEL_PREFIX, _GoodChannelEntry, collect)
+
+
+def channels_of(backup: Backup) -> Iterator[Channel | Fault]:
+    """Do the same with a backup that was read whole."""
+    values = ((key, entry.value) for key, entry in backup.values.items() if entry.version != TOMBSTONE_VERSION)
+    return _with_addresses(*_collect(backup, values), {})
 
 
 def _collect(
     head: Head, values: Iterator[tuple[str, _ChannelEntry[Any] | msgspec.Raw]]
-) -> tuple[Head, Iterator[Channel | Fault]]:
+) -> tuple[dict[str, Channel | Fault], dict[str, bytes]]:
     channels: dict[str, Channel | Fault] = {}
     peers: dict[str, bytes] = {}
     for key, value in values:
@@ -183,20 +182,23 @@ def _collect(
                     channels[key] = channel
         elif key.startswith(PEER_PREFIX) and isinstance(value, msgspec.Raw):
             peers[key] = bytes(value)
-    return head, _with_addresses(channels, peers)
+    return channels, peers
 
 
-def _with_addresses(channels: dict[str, Channel | Fault], peers: dict[str, bytes]) -> Iterator[Channel | Fault]:
+def _with_addresses(
+    channels: dict[str, Channel | Fault], peers: dict[str, bytes], given: Addresses
+) -> Iterator[Channel | Fault]:
     """Yield what read_channels promises. Takes each channel out of channels: they are large."""
-    addresses: dict[bytes, PeerAddress | Fault] = {}
+    addresses: dict[bytes, PeerAddress | Fault | None] = dict(given)
     for key in sorted(peers):
         peer_id = b""
         try:
             peer_id = point_from_hex("key", key.removeprefix(PEER_PREFIX))
-            addresses[peer_id] = _peer_address(key, peers[key])
+            addresses[peer_id] = best(stored_address(key, peers[key]), given.get(peer_id))
         except FieldError as error:
-            addresses[peer_id] = fault = Fault(key, str(error))
-            yield fault
+            if peer_id not in given:
+                addresses[peer_id] = fault = Fault(key, str(error))
+                yield fault
     dbids: set[int] = set()
     for key in sorted(channels):  # code points sort as UTF-8 does
         found = channels.pop(key)
@@ -212,21 +214,7 @@ def _with_addresses(channels: dict[str, Channel | Fault], peers: dict[str, bytes
 def _with_address(channel: Channel, address: PeerAddress | Fault | None) -> Channel | Fault:
     if isinstance(address, Fault):
         return Fault(channel.key, f"its peer's entry is damaged: {address}")
-    address = address if address and address.text else None
     return channel._replace(address=address, warnings=_warnings(address, channel.secrets, channel.closed))
-
-
-def _peer_address(key: str, value: bytes) -> PeerAddress | Fault:
-    try:
-        entry = _peer_decoder.decode(value)
-    except msgspec.MsgspecError as error:
-        raise FieldError("", plain(error)) from error
-    if PEER_PREFIX + entry.peer_id.lower() != key.lower():
-        raise FieldError("peer_id", f"is {entry.peer_id}, not the one in the key")
-    try:
-        return PeerAddress(entry.addr, encode_wireaddr(entry.addr), None, entry.direction)
-    except ValueError as error:
-        return PeerAddress(entry.addr, None, f"{entry.addr}: {error}", entry.direction)
 
 
 def _channel(key: str, value: _ChannelEntry[Any] | msgspec.Raw, own_id: bytes) -> Channel | None:

@@ -14,6 +14,8 @@ from vls_backup.errors import EXIT_STATUS_HELP, BackupError
 COMMANDS = {
     "pull": ("pull", "Fetch a backup from a signer's board over its serial port."),
     "inspect-backup": ("inspect", "Check a backup file and list the channels that it can recover."),
+    "verify": ("verify", "Check all that can be known of a backup without the network, also against the seed."),
+    "diff": ("diff", "Tell what changed between two backups, and which is newer."),
     "convert-backup": ("convert", "Make Core Lightning's recoverchannel input of a backup."),
     "status": ("status", "Tell how a board's backups are doing."),
     "configure": ("configure", "Set by which strategy a board takes snapshots."),

@@ -43,6 +43,11 @@ def _drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def say_age(created_at: str) -> None:
+    """Say when a backup was made, and how long ago that is."""
+    say(f"The backup was made {printable(created_at)} ({age(created_at)}).")
+
+
 def age(created_at: str, now: datetime | None = None) -> str:
     """Return how old an RFC 3339 time is, in words: "3 days ago"."""
     try:

@@ -10,8 +10,9 @@ from vls_backup.atomic import write_atomic
 from vls_backup.backup_file import Head
 from vls_backup.backup_stream import no_garbage_collection
 from vls_backup.channels import CHANNEL_TYPES, WARNINGS, Channel, Fault, read_channels
-from vls_backup.console import age, emit, printable, say
+from vls_backup.console import emit, printable, say, say_age
 from vls_backup.errors import BackupError, IncompleteError
+from vls_backup.given import address_options, given_addresses, noting
 from vls_backup.scb import MIN_INDEX, Scb, channel_id_v1, decode_scb, encode_scb
 
 _NAMED_AT_MOST = 5
@@ -27,7 +28,7 @@ class Conversion(NamedTuple):
 
 
 def to_scb(channel: Channel) -> Scb:
-    """Return the SCB of a complete channel, in the form that gets the money back (docs/recovery.md)."""
+    """Return the SCB of a complete channel, in the form that gets the money back (docs/glcli-differences.md)."""
     if channel.wireaddr is None:
         raise ValueError("the channel has no usable address")
     points = channel.points
@@ -120,7 +121,7 @@ def _say_what_next(backup: Head, result: Conversion, output: str | None) -> None
         say(f"Warning: {key}: {warning}: {WARNINGS[warning]}")
     left_out = len(result.faulty) + len(result.incomplete)
     say(f"Converted {len(result.scbs)} channels of node {backup.node_id.hex()}, left out {left_out}.")
-    say(f"The backup was made {printable(backup.created_at)} ({age(backup.created_at)}).")
+    say_age(backup.created_at)
     say(_ADVICE.format(file=shlex.quote(printable(output)) if output else "FILE"))
 
 
@@ -128,25 +129,40 @@ _ADVICE = r"""
 This is a safety net for a node that is lost for good, never a way to move it: do not run the old node and the
 recovered one side by side. Peers punish an old state by taking the whole channel.
 
-Give lightningd one SCB per call, so that none holds up the others:
+Give lightningd one SCB per call: of a call with a bad one in it, lightningd stores nothing.
   for scb in $(jq -r '.scb[]' {file}); do lightning-cli recoverchannel "[\"$scb\"]"; done
 
 Dual-funded (v2) channels are not supported: their channel ids cannot be told from a signer's state.
 What comes before and after is in docs/recovery.md."""
 
 
-@click.command(epilog="\b\nExample:\n  vls-backup convert-backup --path backup.json --output cln-recoverchannel.json")
+_EXAMPLES = """\b
+Examples:
+  vls-backup convert-backup --path backup.json --output cln-recoverchannel.json
+  vls-backup convert-backup --path backup.json --output cln-recoverchannel.json --peer-addr ID@203.0.113.7:9735
+"""
+
+
+@click.command(epilog=_EXAMPLES)
 @click.option("--path", required=True, metavar="FILE", help="The backup file; - reads standard input.")
 @click.option("--format", "form", type=click.Choice(["cln"]), default="cln", show_default=True, help="What to make.")
 @click.option("--output", metavar="FILE", help="Write here instead of to standard output.")
 @click.option("--skip-incomplete", is_flag=True, help="Leave out channels without an address, and damaged ones.")
-def command(path: str, form: str, output: str | None, skip_incomplete: bool) -> None:
+@address_options
+def command(
+    path: str, form: str, output: str | None, skip_incomplete: bool, peer_addr: tuple[str, ...], peers: tuple[str, ...]
+) -> int:
     """Make Core Lightning's recoverchannel input of a backup.
 
-    The result goes to standard output; what was left out, warnings and advice go to standard error.
+    The result goes to standard output; what was left out, warnings and advice go to standard error. The exit status is
+    3 when damaged channels were left out, though the others were converted.
     """
-    backup, found = read_channels(path)
-    result = convert(found)
+    given = given_addresses(peer_addr, peers)
+    notes: list[str] = []
+    backup, found = read_channels(path, given)
+    result = convert(noting(found, given, notes))
+    for note in notes:
+        say(note)
     if not skip_incomplete:
         refuse_incomplete(backup, result)
     _say_what_is_missing(result)
@@ -158,3 +174,4 @@ def command(path: str, form: str, output: str | None, skip_incomplete: bool) -> 
     else:
         write_atomic(output, map(str.encode, parts), inputs=[path])
     _say_what_next(backup, result, output)
+    return IncompleteError.exit_status if result.faulty else 0

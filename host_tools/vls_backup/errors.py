@@ -31,6 +31,12 @@ class OutputError(BackupError):
     exit_status = 6
 
 
+class WrongSeedError(BackupError):
+    """The seed is not the one that the backup's signer has."""
+
+    exit_status = 7
+
+
 class FieldError(ValueError):
     """One field of a state entry that is not what it must be. The caller adds the file and the entry's key."""
 
@@ -44,8 +50,9 @@ Exit status:
   0    done
   1    the input file is bad or damaged
   2    wrong usage
-  3    incomplete: a channel without an address, or no complete channel
+  3    incomplete: a channel without an address, a damaged one left out, or no complete channel
   4    no snapshot on the board yet
   5    the board or its port: not found, or it stopped answering
-  6    the output could not be written
+  6    the output could not be written, or holds a newer backup
+  7    the seed is not this backup's
   130  stopped by Ctrl-C"""

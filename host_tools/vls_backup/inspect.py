@@ -8,8 +8,9 @@ import click
 
 from vls_backup.backup_file import Head
 from vls_backup.channels import WARNINGS, Channel, Fault, read_channels
-from vls_backup.console import age, emit, printable
+from vls_backup.console import age, emit, printable, say, say_age
 from vls_backup.errors import BackupError
+from vls_backup.given import address_options, given_addresses, noting
 from vls_backup.scb import channel_id_v1
 from vls_backup.shachain import STORED_SIZE
 
@@ -18,15 +19,15 @@ def report(backup: Head, found: Iterable[Channel | Fault]) -> dict[str, Any]:
     """Return glcli's report object (same fields, order and meaning), with fields of our own after them.
 
     `remote_to_self_delay` is glcli's: the delay (blocks) that the peer imposes on us. What the SCB carries under that
-    name is `our_to_self_delay`. Raise BackupError that names the first faulty entry.
+    name is `our_to_self_delay`. `damaged` lists the entries that cannot be trusted, which are left out elsewhere.
     """
     channels = []
+    damaged = []
     for item in found:
         if isinstance(item, Fault):
-            raise BackupError(
-                f"{backup.name}: {item}. convert-backup --skip-incomplete leaves it out and converts the others"
-            )
-        channels.append(_channel_report(item))
+            damaged.append({"key": item.key, "reason": item.reason})
+        else:
+            channels.append(_channel_report(item))
     complete = sum(channel["complete"] for channel in channels)
     return {
         "version": backup.version,
@@ -37,6 +38,7 @@ def report(backup: Head, found: Iterable[Channel | Fault]) -> dict[str, Any]:
         "complete_channels": complete,
         "incomplete_channels": len(channels) - complete,
         "channels": channels,
+        "damaged": damaged,
     }
 
 
@@ -60,6 +62,7 @@ def _channel_report(channel: Channel) -> dict[str, Any]:
         "peer_addr_direction": channel.address.direction if channel.address else None,
         "revocation_secrets": len(channel.secrets or b"") // STORED_SIZE,
         "channel_closed": channel.closed,
+        "peer_addr_source": channel.address.source if channel.address else None,
     }
 
 
@@ -75,7 +78,8 @@ def as_text(found: dict[str, Any], file: str) -> str:
     ]
     for channel in found["channels"]:
         lines += ["", *_channel_lines(channel)]
-    return "\n".join([*lines, "", _next_step(found, file), ""])
+    lines += ["", *(printable(f"damaged: {item['key']}: {item['reason']}") for item in found["damaged"])]
+    return "\n".join([*lines, *([""] if found["damaged"] else []), _next_step(found, file), ""])
 
 
 def _channel_lines(channel: dict[str, Any]) -> list[str]:
@@ -88,6 +92,7 @@ def _channel_lines(channel: dict[str, Any]) -> list[str]:
         f"  status: {status}{closed}",
         f"  peer_id: {channel['peer_id']}",
         f"  peer_addr: {'missing' if address is None else printable(address)}",
+        *([f"  peer_addr_source: {printable(channel['peer_addr_source'])}"] if address else []),
         f"  funding: {channel['funding_txid_explorer']}:{channel['funding_outpoint']['vout']}",
         f"  funding_sats: {channel['funding_sats']}",
         f"  opener: {'us' if channel['opener'] == 'local' else 'the peer'}",
@@ -107,7 +112,7 @@ def _strategy_text(strategy: Any) -> str:
 def _next_step(found: dict[str, Any], file: str) -> str:
     if not found["complete_channels"]:
         return "No channel here can be recovered from this file alone."
-    skip = " --skip-incomplete" if found["incomplete_channels"] else ""
+    skip = " --skip-incomplete" if found["incomplete_channels"] or found["damaged"] else ""
     return (
         "If the node is lost for good, make Core Lightning's recovery input of this file:\n"
         f"  vls-backup convert-backup --path {printable(file)} --format cln{skip} --output cln-recoverchannel.json"
@@ -124,7 +129,24 @@ def _next_step(found: dict[str, Any], file: str) -> str:
     show_default=True,
     help="JSON for programs, text for people.",
 )
-def command(path: str, form: str) -> None:
-    """Check a backup file and list the channels that it can recover."""
-    found = report(*read_channels(path))
+@address_options
+def command(path: str, form: str, peer_addr: tuple[str, ...], peers: tuple[str, ...]) -> None:
+    """Check a backup file and list the channels that it can recover.
+
+    Damaged entries are named, and the exit status is 1 then; the other channels are listed all the same.
+    """
+    given = given_addresses(peer_addr, peers)
+    notes: list[str] = []
+    backup, channels = read_channels(path, given)
+    found = report(backup, noting(channels, given, notes))
+    for note in notes:
+        say(note)
     emit(json.dumps(found, indent=2) + "\n" if form == "json" else as_text(found, path))
+    say_age(backup.created_at)
+    if found["damaged"]:
+        first, more = found["damaged"][0], len(found["damaged"]) - 1
+        others = f" (and {more} more faults)" if more else ""
+        raise BackupError(
+            f"{backup.name}: {first['key']}: {first['reason']}{others}. "
+            "convert-backup --skip-incomplete leaves it out and converts the others"
+        )

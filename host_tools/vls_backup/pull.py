@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 
 import click
 import msgspec
 
 from vls_backup.atomic import check_output, write_atomic
+from vls_backup.backup_file import parse_backup, read_backup
+from vls_backup.compare import compare
 from vls_backup.console import age, emit, printable, say, when
-from vls_backup.errors import NoSnapshotError
+from vls_backup.errors import BackupError, NoSnapshotError, OutputError
 from vls_backup.link import Link
 from vls_backup.progress import progress_bar
 from vls_backup.snapshots import (
@@ -40,13 +43,15 @@ _MOST = 2**32 - 1  # a snapshot's number is a u32
     type=click.IntRange(-_MOST, _MOST),
     help="Which snapshot: its number as --list prints it, or -1 for the newest that is whole, -2 for the one before.",
 )
+@click.option("--force", is_flag=True, help="With --output: overwrite a newer backup, or one of another node, too.")
 @click.option("--list", "listing", is_flag=True, help="Only list the snapshots on the board.")
 @click.option("--json", "as_json", is_flag=True, help="With --list: print JSON.")
-def command(port: str, output: str | None, generation: int | None, listing: bool, as_json: bool) -> None:
+def command(port: str, output: str | None, generation: int | None, force: bool, listing: bool, as_json: bool) -> None:
     """Fetch a signer's backup from a board over its serial port.
 
     The signer on the board is not stopped, and nothing on the board is changed. The file is Greenlight's version-1
-    backup, which glcli reads too. Without --generation: the newest snapshot.
+    backup, which glcli reads too. Without --generation: the newest snapshot. A file at --output is not
+    overwritten if it is a backup that is newer by the versions of its entries, or another node's.
     """
     if listing and (output is not None or generation is not None):
         raise click.UsageError("--list goes with --port and --json only.")
@@ -65,12 +70,13 @@ def command(port: str, output: str | None, generation: int | None, listing: bool
         with progress_bar("Pulling") as progress:
             snapshot = read_snapshot(link, number, progress)
         _say_what(snapshot)
-        if generation is None:
-            _say_what_is_missing(link, snapshot)
+        _say_what_is_missing(link, snapshot)
     data = to_backup_file(snapshot)
     if output is None:
         emit(data.decode())
     else:
+        if not force:
+            _keep_what_is_newer(output, data)
         write_atomic(output, [data])
         say(f"Written to {output}. Next: vls-backup inspect-backup --path {output} --format text")
 
@@ -131,9 +137,32 @@ def _say_what(snapshot: Snapshot) -> None:
     )
 
 
+def _keep_what_is_newer(output: str, data: bytes) -> None:
+    """Raise OutputError if the file at output is a backup that data would take something newer away from."""
+    if not os.path.exists(output):
+        return
+    try:
+        there = read_backup(output)
+    except BackupError:
+        return  # no backup, or a damaged one
+    pulled = parse_backup(data, "the snapshot")
+    advice = "It was left as it is: name another --output, or add --force"
+    if there.node_id != pulled.node_id:
+        raise OutputError(f"{output}: is a backup of another node, {there.node_id.hex()}. {advice}")
+    found = compare(there, pulled)
+    if found.newer in ("old", "neither"):
+        what = f"is newer than the snapshot, or another state: entries with a higher version {len(found.lower)}"
+        raise OutputError(f"{output}: {what}, channels that the snapshot lacks {len(found.gone_channels)}. {advice}")
+
+
 def _say_what_is_missing(link: Link, snapshot: Snapshot) -> None:
-    """Say what the newest snapshot lacks, so that nobody takes an old state for the present one."""
-    damaged = [s.number for s in list_snapshots(link) if s.number > snapshot.commit.number and s.whole is False]
+    """Say what the snapshot lacks, so that nobody takes an old state for the present one."""
+    listed = list_snapshots(link)
+    newest = max((s.number for s in listed if s.whole is not False), default=0)
+    if newest > snapshot.commit.number:
+        say(f"Warning: this is an older state: the board's newest snapshot is number {newest}.")
+        return
+    damaged = [s.number for s in listed if s.number > snapshot.commit.number]
     if damaged:
         say(
             f"Warning: snapshot {damaged[-1]} is newer, but damaged. This one may be older than your channels: "
@@ -145,5 +174,7 @@ def _say_what_is_missing(link: Link, snapshot: Snapshot) -> None:
             f"Note: {says['unwritten']} requests changed channels since the board's newest snapshot "
             f"(strategy {says.get('strategy')})."
         )
+    else:
+        say("No request changed a channel since then.")
     if says.get("last_error"):
         say(printable(f"Warning: the board's last attempt at a snapshot failed: {says['last_error']}."))

@@ -4,7 +4,7 @@ Layout (read in CLN's common/scb_wire.csv; all integers big-endian): id u64, cha
 funding txid 32 (internal order) and vout u32, funding_sats u64, channel_type (u16 length, feature bits), u32 length of
 the TLVs, TLVs (BigSize type, BigSize length, value): 1 shachain (min_index u64, count u32, count x (index u64, secret
 32)), 3 the peer's basepoints (revocation, payment, htlc, delayed payment, 33 each), 5 opener (0 us, 1 the peer), 7
-remote_to_self_delay u16 (blocks: the delay that WE impose on the peer). docs/recovery.md says why just so.
+remote_to_self_delay u16 (blocks: the delay that WE impose on the peer). docs/glcli-differences.md says why just so.
 """
 
 import struct

@@ -201,7 +201,11 @@ def test_channel(fault: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
     assert changed in ran.err  # the entry at fault, by name
     ran = run(capfd, "inspect-backup", "--path", path)
     assert ran.status == 1
-    assert words in error_line(ran)
+    assert ran.err.splitlines()[-1].startswith(f"Error: {path}: ")
+    assert words in ran.err.splitlines()[-1]
+    report = json.loads(ran.out)
+    assert changed in [item["key"] for item in report["damaged"]]
+    assert report["channels"] == []
 
 
 @pytest.mark.parametrize("fault", ADDRESS_FAULTS)
@@ -231,9 +235,11 @@ def test_one_bad_channel_never_holds_up_another(fault: str, tmp_path: Path, capf
     )
     path = edited(tmp_path, edit, source)
     ran = run(capfd, "convert-backup", "--path", path, "--skip-incomplete")
-    assert ran.status == 0, ran.err
+    assert ran.status == 3, ran.err
     assert ran.out == good
     assert any(line.startswith("Skipped ") and words in line for line in ran.err.splitlines())
+    report = json.loads(run(capfd, "inspect-backup", "--path", path).out)
+    assert channel_of(load(ANOTHER_CHANNEL))[0] in [item["channel_key"] for item in report["channels"]]
 
 
 RAW_FAULTS = {

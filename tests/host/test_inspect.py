@@ -39,9 +39,11 @@ CHANNEL_FIELDS = [
 def test_same_as_gl_client(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     backup = path.with_name(path.name.replace(".recovery.", ".backup."))
     ran = run(capfd, "inspect-backup", "--path", backup)
-    assert (ran.status, ran.err) == (0, "")
+    assert (ran.status, ran.err.count("\n")) == (0, 1)
+    assert ran.err.startswith(f"The backup was made {load(backup)['created_at']} (")
     report = json.loads(ran.out)
-    assert list(report) == TOP_FIELDS
+    assert list(report) == [*TOP_FIELDS, "damaged"]
+    assert report["damaged"] == []
     source = load(backup)
     assert [report[name] for name in TOP_FIELDS[:4]] == [source[name] for name in TOP_FIELDS[:4]]
     theirs = load(path)["recovery_data"]
@@ -72,7 +74,7 @@ def test_our_own_fields(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_text(capfd: pytest.CaptureFixture[str]) -> None:
     ran = run(capfd, "inspect-backup", "--path", MIXED, "--format", "text")
-    assert (ran.status, ran.err) == (0, "")
+    assert (ran.status, ran.err.count("\n")) == (0, 1)
     lines = ran.out.splitlines()
     assert lines[:2] == [f"Signer backup {load(MIXED)['node_id']}", "version: 1"]
     assert lines[2].startswith("created_at: 2026-11-22T12:00:00Z (")
@@ -86,6 +88,26 @@ def test_text(capfd: pytest.CaptureFixture[str]) -> None:
     txid = channel_of(load(MIXED))[1]["channel_setup"]["funding_outpoint"]["txid"]
     assert f"  funding: {bytes.fromhex(txid)[::-1].hex()}:" in ran.out
     assert txid not in ran.out
+
+
+def test_one_damaged_channel_hides_no_other(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    backup = load(MIXED)
+    key, value = channel_of(backup)
+    value["channel_setup"]["funding_outpoint"]["txid"] = "\x1b"
+    path = tmp_path / "backup.json"
+    path.write_text(json.dumps(backup))
+    reason = "field channel_setup.funding_outpoint.txid: must be 64 hex characters (32 bytes), found 1"
+    ran = run(capfd, "inspect-backup", "--path", path)
+    assert ran.status == 1
+    report = json.loads(ran.out)
+    assert report["damaged"] == [{"key": key, "reason": reason}]
+    assert (report["total_channels"], len(report["channels"]), report["complete_channels"]) == (13, 13, 13)
+    ran = run(capfd, "inspect-backup", "--path", path, "--format", "text")
+    assert ran.status == 1
+    assert ran.out.count("\nchannel: ") == 13
+    assert f"\n\ndamaged: {key}: {reason}\n\nIf the node is lost" in ran.out
+    assert "--skip-incomplete --output" in ran.out
+    assert ran.err.splitlines()[-1].startswith(f"Error: {path}: {key}: {reason}. ")
 
 
 def test_text_says_what_is_closed_and_what_came_in(capfd: pytest.CaptureFixture[str]) -> None:

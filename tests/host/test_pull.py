@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import serial
+from backup_cases import MIXED
 from board_rig import RUN, exchange, fill, greenlight_file, live, node, pull, pulled, vault, vls_backup
 
 from backup_format import frames
@@ -55,6 +56,53 @@ def test_file_and_stdout_are_the_same(board: SimulatedBoard, recorded: Feeder, t
     assert created_at <= time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(before))
     assert text == greenlight_file(recorded.state_after(FILLED), created_at, PERIODIC_1)
     assert vls_backup("inspect-backup", "--path", path, "--format", "text").returncode == 0
+
+
+def edited(path: Path, by: int) -> bytes:
+    """Move the version of one channel in the backup at path, and return the file's new content."""
+    backup = json.loads(path.read_bytes())
+    key = next(key for key in backup["state"]["values"] if key.startswith("channels/"))
+    backup["state"]["values"][key][0] += by
+    backup["created_at"] = "2001-01-01T00:00:00Z"
+    path.write_text(json.dumps(backup))
+    return path.read_bytes()
+
+
+def test_a_newer_backup_is_not_overwritten(board: SimulatedBoard, tmp_path: Path) -> None:
+    """Newer by its versions: what its clock says doesn't count."""
+    path = tmp_path / "backup.json"
+    assert pull(board, "--output", path).returncode == 0
+    pulled_before = path.read_bytes()
+    there = edited(path, +1)
+    done = pull(board, "--output", path)
+    assert (done.returncode, done.stdout, path.read_bytes()) == (6, "", there)
+    assert f"Error: {path}: is newer than the snapshot" in done.stderr and "--force" in done.stderr
+    assert pull(board, "--output", path, "--force").returncode == 0
+    assert path.read_bytes() == pulled_before
+    edited(path, -1)
+    assert pull(board, "--output", path).returncode == 0
+    assert path.read_bytes() == pulled_before
+
+
+def test_another_nodes_backup_is_not_overwritten(board: SimulatedBoard, tmp_path: Path) -> None:
+    path = tmp_path / "backup.json"
+    path.write_bytes(MIXED.read_bytes())
+    done = pull(board, "--output", path)
+    assert (done.returncode, path.read_bytes()) == (6, MIXED.read_bytes())
+    assert "is a backup of another node" in done.stderr
+    assert pull(board, "--output", path, "--force").returncode == 0
+    assert path.read_bytes() != MIXED.read_bytes()
+
+
+def test_how_stale(board: SimulatedBoard) -> None:
+    """The age, what is unwritten, and that an older snapshot is an older one."""
+    done = pull(board)
+    assert re.search(r"Snapshot \d+ of node .*\((just now|\d+ minutes? ago)\)", done.stderr)
+    assert "\nNo request changed a channel since then.\n" in done.stderr
+    newest = json.loads(pull(board, "--list", "--json").stdout)[-1]["number"]
+    done = pull(board, "--generation", "-2")
+    assert f"Warning: this is an older state: the board's newest snapshot is number {newest}.\n" in done.stderr
+    assert "No request changed" not in done.stderr
 
 
 def slowly(link: Link, message: bytes, meanwhile: Callable[[], None]) -> bytes:

@@ -49,7 +49,7 @@ def test_help(installed: Path) -> None:
 
 def test_inspect_and_convert(installed: Path) -> None:
     done = vls_backup(installed, "inspect-backup", "--path", ONE_CHANNEL, "--format", "text")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
     assert "channels: total=1 complete=1" in done.stdout
     done = vls_backup(installed, "convert-backup", "--path", ONE_CHANNEL)
     assert done.returncode == 0
