@@ -199,6 +199,6 @@ def test_a_host_that_talks_while_the_board_starts_does_not_stop_it(tmp_path: Pat
             while time.monotonic() < end:
                 port.write(frame)
                 port.read(4096)
-            assert Link(port, timeout=0.5, attempts=4).hello(attach=False)["board"] == "sim"
+            assert Link(port, timeout=0.5, attempts=40).hello(attach=False)["board"] == "sim"
             port.timeout = 0.002
         assert board.restarts == board.power_cuts == 5
