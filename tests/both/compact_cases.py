@@ -2,7 +2,6 @@
 
 from backup_format.atoms import MAX_ITEM
 from backup_format.compact import MAX_DEPTH
-from backup_format.errors import FormatError
 
 SECRET = b"[[" + b",".join([b"%d" % (i * 7 % 256) for i in range(32)]) + b"],%d]"
 
@@ -216,14 +215,6 @@ DAMAGED = (
     b"\x9f" * 10000,
     b"\xbf\x00" * 10000,
 )
-
-
-def refuses(call, *args):
-    try:
-        call(*args)
-    except FormatError:
-        return True
-    return False
 
 
 def cut(data, size):

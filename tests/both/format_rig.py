@@ -1,37 +1,21 @@
 """A host that surveys and formats a board's medium; for tests on any VM."""
 
-import json
 from binascii import hexlify
 
-from backup_format import frames
-from backup_format.frames import FORMAT, ServiceError
+from backup_format.frames import FORMAT
 from faulty_flash import RamFlash
 from journal_rig import NODE, Rig, fill
-from runtime_rig import Board
+from service_rig import ServiceHost
 from signer_backup import formatting
 from signer_backup.formatting import Formatter
-from signer_backup.service import BackupService
 
 
-class Host:
+class Host(ServiceHost):
     """Asks the services of a board."""
 
     def __init__(self, flash, strategy="periodic:1"):
-        self.board = Board(flash, strategy)
-        self.handlers = BackupService(self.board.runtime, "test board", b"\x01\xab").handlers
+        super().__init__(flash, strategy)
         self.handlers.update(Formatter(self.board.runtime).handlers)
-
-    def json(self, kind, payload=b""):
-        answer = bytes(self.handlers[kind](payload))
-        assert len(answer) <= frames.MAX_TO_HOST
-        return json.loads(str(answer, "utf-8"))
-
-    def error(self, kind, payload=b""):
-        try:
-            self.handlers[kind](payload)
-        except ServiceError as error:
-            return error.code, error.text
-        return None
 
     def step(self, done, *nodes):
         """Format on; return (units done, units)."""

@@ -1,6 +1,5 @@
 """One arena on a small flash, written record by record; for tests on any VM."""
 
-from backup_format.errors import FormatError
 from backup_format.live import Places, whole_commits
 from backup_format.log import Log, find_arenas, open_log
 from backup_format.records import ENTRY, Commit, entry_head
@@ -74,12 +73,3 @@ def body(i, size, version=0):
     """Return the body of an entry of key number i: size bytes, at least 9."""
     head = entry_head(0, "k%d" % i, version, b"", 0, NODE)
     return head + bytes([(i + j * 5) & 0xFF for j in range(size - len(head))])
-
-
-def refuses(call, *args):
-    """Return whether call raises FormatError."""
-    try:
-        call(*args)
-    except FormatError:
-        return True
-    return False

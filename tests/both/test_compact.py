@@ -6,9 +6,10 @@ from backup_format.atoms import MAX_ITEM
 from backup_format.compact import MAX_TEXT, Encoder, encode, encode_to
 from backup_format.errors import FormatError
 from backup_format.expand import decode, expand
-from compact_cases import CODED, DAMAGED, NO_JSON, VALUES, refuses
+from compact_cases import CODED, DAMAGED, NO_JSON, VALUES
 from faulty_flash import Dice
 from medium_content import SMALL_HEAP
+from refusal import refuses
 
 
 def test_exact_bytes():

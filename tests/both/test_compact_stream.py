@@ -2,8 +2,9 @@
 
 from backup_format.compact import Encoder, encode
 from backup_format.expand import expand
-from compact_cases import CODED, DAMAGED, NO_JSON, VALUES, cut, refuses
+from compact_cases import CODED, DAMAGED, NO_JSON, VALUES, cut
 from faulty_flash import Dice
+from refusal import refuses
 
 NEEDS = ["tests/vectors/signer-run/a.jsonl"]
 

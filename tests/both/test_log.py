@@ -3,7 +3,8 @@
 from backup_format.log import Log, find_arenas, open_log, read_header
 from backup_format.records import COMMIT, ENTRY, SPILL, TOMBSTONE, tombstone_body
 from journal_rig import CPYTHON
-from log_rig import NODE, PAYLOAD, Arena, bodies, body, commits, kinds, refuses
+from log_rig import NODE, PAYLOAD, Arena, bodies, body, commits, kinds
+from refusal import refuses
 
 
 def test_an_empty_log():

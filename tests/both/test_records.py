@@ -26,6 +26,7 @@ from backup_format.records import (
 from backup_format.units import UNIT_HEADER, UnitHeader, parse_unit_header
 from compact_cases import cut
 from faulty_flash import Dice
+from refusal import refuses
 from signer_backup.value import code
 
 NODE = b"\x02" + b"\x11" * 32
@@ -49,14 +50,6 @@ KEYS = (
     "\u00e9\U0001f600",
     "",
 )
-
-
-def refuses(call, *args):
-    try:
-        call(*args)
-    except FormatError:
-        return True
-    return False
 
 
 def test_entry_heads():

@@ -1,40 +1,19 @@
 """What the board answers to LIST, OPEN, READ and STATUS."""
 
-import json
-
 from backup_format.errors import FormatError
-from backup_format.frames import CONFIGURE, E_MALFORMED, E_ORDER, LIST, MAX_TO_HOST, OPEN, READ, STATUS, ServiceError
+from backup_format.frames import CONFIGURE, E_MALFORMED, E_ORDER, LIST, MAX_TO_HOST, OPEN, READ, STATUS
 from backup_format.live import Places, whole_commits
 from backup_format.log import Log
 from backup_format.units import parse_unit_header
 from faulty_flash import RamFlash, dead
 from journal_rig import channel, channel_key
 from medium_content import fill as fill_content
-from runtime_rig import Board
-from signer_backup.service import NO_MEDIUM, NO_SNAPSHOT, NO_SUCH_SNAPSHOT, BackupService
+from service_rig import ServiceHost
+from signer_backup.service import NO_MEDIUM, NO_SNAPSHOT, NO_SUCH_SNAPSHOT
 
 
-class Host:
+class Host(ServiceHost):
     """Asks the service of a board."""
-
-    def __init__(self, flash, strategy="periodic:1"):
-        self.board = Board(flash, strategy)
-        self.handlers = BackupService(self.board.runtime, "test board", b"\x01\xab").handlers
-
-    def ask(self, kind, payload=b""):
-        answer = bytes(self.handlers[kind](payload))
-        assert len(answer) <= MAX_TO_HOST
-        return answer
-
-    def json(self, kind, payload=b""):
-        return json.loads(str(self.ask(kind, payload), "utf-8"))
-
-    def error(self, kind, payload=b""):
-        try:
-            self.handlers[kind](payload)
-        except ServiceError as error:
-            return error.code, error.text
-        return None
 
     def list(self):
         """Return the listed snapshots of all pages."""

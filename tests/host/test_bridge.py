@@ -1,6 +1,5 @@
 """The simulated board behaves towards real mpremote and a real serial port as a board does."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import serial
+from board_rig import is_alive
 
 from vls_backup_sim.bridge import SimulatedBoard
 
@@ -82,14 +82,6 @@ def until(condition: Callable[[], object], seconds: float = 10.0) -> bool:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.01)
-    return True
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
     return True
 
 
