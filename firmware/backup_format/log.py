@@ -109,16 +109,16 @@ class Log(UnitMap):
 
     def check(self, position):
         """Return (kind, length, fingerprint) of the record at position if its CRC holds; raise FormatError if not."""
-        kind, length, crc = self._plausible(position)
+        kind, length, crc = self.plausible(position)
         running = record_hash(self.arena, position, kind, length, crc)
         for piece in self.stream(position, kind, length, crc):
             running.update(piece)
         return kind, length, fingerprint(running)
 
-    def _plausible(self, position):
-        """Return (kind, length, crc) of the record at position. Raises FormatError if there can be none."""
+    def plausible(self, position, kinds=_KINDS):
+        """Return (kind, length, crc) of the record at position. Raises FormatError if there can be none of kinds."""
         kind, length, crc = self.header(position)
-        if kind not in _KINDS or length > self.end() - position:
+        if kind not in kinds or length > self.end() - position:
             raise FormatError("no record at log position %d" % position)
         return kind, length, crc
 
@@ -135,7 +135,7 @@ class Log(UnitMap):
 
     def body(self, position):
         """Return (kind, body as bytes) of the record at position, its CRC checked. Raises FormatError."""
-        kind, length, crc = self._plausible(position)
+        kind, length, crc = self.plausible(position)
         body = bytearray(length)
         self.read(position + RECORD_HEADER, body)
         if crc32(body, record_crc(self.arena, position, kind, length)) != crc:

@@ -25,9 +25,7 @@ def copy_row(writer, state, row):
 
 
 def _copy(writer, log, position):
-    kind, length, crc = log.header(position)
-    if kind not in (ENTRY, TOMBSTONE) or length > log.end() - position:
-        raise FormatError("no entry at log position %d" % position)
+    kind, length, crc = log.plausible(position, (ENTRY, TOMBSTONE))
     return writer.append_from(kind, length, lambda: log.stream(position, kind, length, crc))
 
 

@@ -83,10 +83,8 @@ class StoredEntry(_Value):
     def __init__(self, log, position, summed=False):
         """Raises FormatError if there is no such record, or a damaged one. summed: fingerprint gets the record's."""
         self._log = log
-        self._place = (position,) + log.header(position)
-        kind, length = self._place[1:3]
-        if kind not in (ENTRY, TOMBSTONE) or length > log.end() - position:
-            raise FormatError("no entry at log position %d" % position)
+        self._place = (position,) + log.plausible(position, (ENTRY, TOMBSTONE))
+        kind = self._place[1]
         head = b""
         running = record_hash(log.arena, *self._place) if summed else None
         for piece in log.stream(*self._place):

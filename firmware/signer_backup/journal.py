@@ -287,7 +287,7 @@ class Journal:
             return True
         start = self._writer.log.start_of(unit) if self._writer else -1
         # What a transaction that failed has opened behind the last good one is void.
-        return start >= 0 and start < self._writer.end
+        return 0 <= start < self._writer.end
 
     def _open_unit(self, log, start, buf):
         """Open the next unit of the ring for log; return its byte offset."""

@@ -39,7 +39,7 @@ class BackupRuntime:
         # Requests fail while the card with the state is out: it is looked for soon, and that wears nothing.
         self._mount_pause = Pause(pause, 8 * pause)
         state.spill = self._spill
-        self._guard(self._try, self._mount_pause, self.mount)
+        self.remount()
 
     def observe(self, node_id, changes, more=False):
         """Hear of one request: changes lists (key, entry before or None, entry after); an entry has version (u64),
@@ -74,12 +74,10 @@ class BackupRuntime:
         self._go_by_settings()
 
     def _go_by_settings(self):
-        strategy = self._strategy
-        if self.journal.settings:
-            strategy = Strategy(*self.journal.settings)
+        wanted = self.journal.settings or (self._strategy.name, self._strategy.updates)
         now = self.schedule.strategy
-        if (strategy.name, strategy.updates) != (now.name, now.updates):
-            self.schedule.change(strategy)
+        if wanted != (now.name, now.updates):
+            self.schedule.change(Strategy(*wanted))
 
     def configure(self, strategy):
         """Go by strategy (a Strategy) from now on, and keep it on the medium.
@@ -144,8 +142,8 @@ class BackupRuntime:
         trigger = node_id and self.schedule.trigger(seen, has_snapshot, self.state.index.channels)
         if trigger:
             self._try(self.schedule, self._snapshot, trigger)
-        elif not self.journal.mounted and self._mount_pause.over():
-            self._try(self._mount_pause, self.mount)
+        else:
+            self.remount()
 
     def _see(self, node_id, changes):
         """Take changes into the state; note what they mean. If one can't be taken, all wait for the next."""
