@@ -133,16 +133,6 @@ class UnitMap:
                 yield start, unit
                 unit += 1
 
-    @property
-    def starts(self):
-        """The first log position of each unit, in the order of the log."""
-        return [start for start, _unit in self.places()]
-
-    @property
-    def units(self):
-        """The erase units, in the order of the log."""
-        return [unit for _start, unit in self.places()]
-
     def start_of(self, unit):
         """Return the first log position of an erase unit, or -1 if it is none of this log."""
         for row in range(len(self._runs)):

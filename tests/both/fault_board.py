@@ -122,14 +122,13 @@ def _record(log, position):
 def _spans(log, position, end):
     """Return where the log's bytes from position up to end lie on the medium, with the headers of their units."""
     found = []
-    for i in range(len(log.starts)):
-        low = max(position, log.starts[i])
-        high = min(end, log.starts[i + 1] if i + 1 < len(log.starts) else end)
-        if low < high:
-            unit = log.units[i] * log.erase_size
-            found.append((unit, unit + UNIT_HEADER))
-            at = unit + UNIT_HEADER - log.starts[i]
-            found.append((at + low, at + high))
+    while position < end:
+        at, room = log.place(position)
+        assert room
+        unit = at - at % log.erase_size
+        found.append((unit, unit + UNIT_HEADER))
+        found.append((at, min(at + room, at + end - position)))
+        position += room
     return found
 
 

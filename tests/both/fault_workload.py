@@ -89,17 +89,21 @@ def script(seed):
         if medium:
             first.insert(1, ("configure", 2))
         steps.append(first)
-        for i in range(60 if medium else 6):
+        for i in range(70 if medium else 6):
             step = []
             if i % 6 == 3:
                 step.append(("start",))
+            others = list(range(CHANNELS))
             for _ in range(1 + dice.roll(3)):
-                step.append(("put", dice.roll(CHANNELS), 30 + dice.roll(220)))
-            if i % 4 == 1:
-                step.append(("delete", dice.roll(CHANNELS)))
+                which = dice.roll(CHANNELS)
+                step.append(("put", which, 30 + dice.roll(220)))
+                if which in others:
+                    others.remove(which)
+            if i % 4 == 1:  # one that was there before: for one that came and went there would be no snapshot
+                step.append(("delete", others[dice.roll(len(others))]))
             if i % 5 == 2:
-                for channel in range(CHANNELS):
-                    step.append(("put", channel, 150 + dice.roll(100)))
+                for channel in range(CHANNELS - 1):
+                    step.append(("put", channel, 200 + dice.roll(100)))
                 step.append(("spill",))
                 step.append(("put", dice.roll(CHANNELS), 30 + dice.roll(220)))
             if i % 9 == 5:

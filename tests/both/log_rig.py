@@ -27,7 +27,7 @@ class Arena:
         unit = self.opened
         self.opened += 1
         self.device.erase(unit * 1024)
-        header = UnitHeader(1024, 128, 1, self.opened, start, log.starts[-1] if log.starts else 0, unit, 1, NODE)
+        header = UnitHeader(1024, 128, 1, self.opened, start, log.last_start(), unit, 1, NODE)
         header.pack_into(buf)
         log.add(header)
         return unit * 1024
@@ -42,8 +42,7 @@ class Arena:
 
     def place(self, position):
         """Return the byte offset on the flash of a log position."""
-        i = max([i for i in range(len(self.log.starts)) if self.log.starts[i] <= position])
-        return self.log.units[i] * 1024 + UNIT_HEADER + position - self.log.starts[i]
+        return self.log.place(position)[0]
 
     def flip(self, position, bits=1):
         """Damage the byte at a log position."""
@@ -57,6 +56,11 @@ class Arena:
 def commits(log):
     """Return [(number, whole)] of the commits that can be read."""
     return [(commit.number, whole) for commit, _end, whole in whole_commits(log, Places())]
+
+
+def units_of(log):
+    """Return the erase units of a log, in its order."""
+    return [unit for _start, unit in log.places()]
 
 
 def kinds(log):

@@ -3,6 +3,7 @@
 from backup_format.units import UNIT_HEADER
 from faulty_flash import RamFlash
 from journal_rig import CPYTHON, Rig, channel, channel_key, fill, refusal, remount
+from log_rig import units_of
 from medium_content import fill as fill_content
 from signer_backup.journal import Journal
 from signer_backup.state import State
@@ -100,7 +101,7 @@ def test_what_lies_in_units_that_were_ours_is_overwritten():
     while rig.journal._ring.sequence < 17:
         rig.put(channel_key(1), rig.journal.number, channel(rig.journal.number, 1500))
         rig.save()
-    needed = rig.state.log.units
+    needed = units_of(rig.state.log)
     for unit in range(16):
         if unit not in needed:
             rig.flash.data[unit * 4096 : unit * 4096 + 4096] = bytes(4096)

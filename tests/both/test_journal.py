@@ -15,6 +15,7 @@ from journal_rig import (
     remount,
     snapshots,
 )
+from log_rig import units_of
 from signer_backup.journal import Journal
 from signer_backup.state import State
 
@@ -108,7 +109,7 @@ def test_damaged_units_of_our_own_are_no_foreign_content():
     fill(rig, 20)
     rig.save()
     flash = rig.flash.copy()
-    units = len(rig.state.log.units)
+    units = len(units_of(rig.state.log))
     assert units >= 2
     for unit in range(units):
         flash.data[unit * 4096 + 20] ^= 1

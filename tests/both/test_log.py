@@ -3,7 +3,7 @@
 from backup_format.log import Log, find_arenas, open_log, read_header
 from backup_format.records import COMMIT, ENTRY, SPILL, TOMBSTONE, tombstone_body
 from journal_rig import CPYTHON
-from log_rig import NODE, PAYLOAD, Arena, bodies, body, commits, kinds
+from log_rig import NODE, PAYLOAD, Arena, bodies, body, commits, kinds, units_of
 from refusal import refuses
 
 
@@ -56,7 +56,7 @@ def test_a_later_unit_makes_what_it_overlaps_void():
     for log in (arena.read(), arena.log):
         assert commits(log) == [(1, True), (2, True)]
         assert bodies(log) == [body(1, 100), body(3, 50)] and kinds(log) == [ENTRY, COMMIT, ENTRY, COMMIT]
-    assert len(arena.read().units) == 2
+    assert len(units_of(arena.read())) == 2
 
 
 def test_what_a_lost_unit_had_made_void_stays_void():
@@ -74,11 +74,11 @@ def test_what_a_lost_unit_had_made_void_stays_void():
         long = arena.snapshot(body(3, 1200))
         arena.snapshot(body(3, 90, 1), body(4, 100), replaced=arena.log.check(long[0])[2])
         assert commits(arena.read()) == [(1, True), (2, True), (3, True)]
-        lost, last = arena.log.units[1:]
-        assert (lost, last) == (cuts, cuts + 1) and arena.log.starts[1] == first[1]
+        lost, last = units_of(arena.log)[1:]
+        assert (lost, last) == (cuts, cuts + 1) and list(arena.log.places())[1][0] == first[1]
         arena.flash.data[lost * 1024 + 30] ^= 1
         log = arena.read()
-        assert log.units == [0, last] and commits(log) == [(1, True), (2, False), (3, True)]
+        assert units_of(log) == [0, last] and commits(log) == [(1, True), (2, False), (3, True)]
         assert bodies(log) == [body(1, 100), body(2, 100), body(3, 90, 1), body(4, 100)]
 
 
@@ -92,7 +92,7 @@ def test_only_the_end_of_the_log_is_blank():
         at = arena.place(second[0])
         arena.flash.data[at : at + unwritten] = b"\xff" * unwritten
         log = arena.read()
-        assert len(log.units) == 2 and refuses(list, log.records())
+        assert len(units_of(log)) == 2 and refuses(list, log.records())
         assert [c.number for c, _end in log.commits()] == ([1, 2, 3] if unwritten == 1 else [1, 3])
 
 
@@ -205,10 +205,10 @@ def test_a_missing_unit():
         arena = Arena()
         arena.snapshot(*[body(i, 300) for i in range(12)])
         arena.snapshot(body(20, 10))
-        assert len(arena.log.units) == 5
+        assert len(units_of(arena.log)) == 5
         arena.flash.data[lost * 1024 : lost * 1024 + 1024] = bytes([0x45 ^ i & 0xFF for i in range(1024)])
         log = arena.read()
-        assert len(log.units) == 4
+        assert len(units_of(log)) == 4
         assert [number for number, whole in commits(log) if whole] == ([1] if lost == 4 else [])
         left = bodies(log)
         assert len(left) >= 7 and all([b in [body(i, 300) for i in range(12)] + [body(20, 10)] for b in left])
@@ -219,7 +219,7 @@ def test_missing_units_of_a_long_record():
     for lost in ((0,), (1,), (3,), (4,), (1, 2), (2, 3), (3, 4), (0, 4), (1, 2, 3)):
         arena = Arena()
         arena.snapshot(body(1, 100), body(2, 3000), body(3, 900))
-        assert len(arena.log.units) == 5
+        assert len(units_of(arena.log)) == 5
         for unit in lost:
             arena.flash.data[unit * 1024 : unit * 1024 + 1024] = b"\xff" * 1024
         log = arena.read()
@@ -233,7 +233,7 @@ def test_records_of_another_place_or_time_are_none():
     positions = arena.snapshot(body(1, 100), body(2, 100))
     log = arena.read()
     other = Log(arena.flash.read_into, 1024, 128, 2)
-    for unit in arena.log.units:
+    for unit in units_of(arena.log):
         other.add(read_header(arena.flash.read_into, 1024, unit))
     assert refuses(other.check, positions[0])
     data, at = arena.flash.data, arena.place(positions[1])
@@ -246,14 +246,14 @@ def test_units_that_are_not_what_they_say_are_left_out():
     arena.snapshot(body(1, 3000))
     data = arena.flash.data
     data[30 * 1024 : 31 * 1024] = bytes(data[:1024])  # the first one, where another should be
-    assert arena.read().units == [0, 1, 2, 3]
+    assert units_of(arena.read()) == [0, 1, 2, 3]
     assert read_header(arena.flash.read_into, 1024, 30) is None
     assert read_header(arena.flash.read_into, 2048, 0) is None  # of another size
     for offset in (8, 11, 12, 40):
         data[offset] ^= 1  # the arena, the sequence, what only the checksum covers
         found = find_arenas(arena.flash.read_into, 1024, 32)
         logs = [open_log(arena.flash.read_into, 1024, number, found[number]) for number in sorted(found)]
-        assert [log.units for log in logs if log] == [[1, 2, 3]], offset
+        assert [units_of(log) for log in logs if log] == [[1, 2, 3]], offset
         data[offset] ^= 1
     units = find_arenas(arena.flash.read_into, 1024, 32)[1]
     assert open_log(arena.flash.read_into, 1024, 2, units) is None  # erased, and opened for another arena meanwhile

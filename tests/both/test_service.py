@@ -7,6 +7,7 @@ from backup_format.log import Log
 from backup_format.units import parse_unit_header
 from faulty_flash import RamFlash, dead
 from journal_rig import channel, channel_key
+from log_rig import units_of
 from medium_content import fill as fill_content
 from service_rig import ServiceHost
 from signer_backup.service import NO_MEDIUM, NO_SNAPSHOT, NO_SUCH_SNAPSHOT
@@ -180,7 +181,7 @@ def test_listing_and_opening_behind_damage():
     assert again.board.journal.last.number == 9
     end = again.open(3)["end"]
     log = again.board.journal.last_log
-    flash.data[log.units[0] * 4096 + 69 + end - 5] ^= 1  # commit 3
+    flash.data[units_of(log)[0] * 4096 + 69 + end - 5] ^= 1  # commit 3
     assert [item["number"] for item in host.list()] == [1, 2, 4, 5, 6, 7, 8, 9]
     assert host.error(OPEN, b"\0\0\0\3")[0] == NO_SUCH_SNAPSHOT
     position = state.index.position(state.index.find(channel_key(0)))  # in snapshot 9

@@ -10,6 +10,7 @@ from backup_format.live import Places, whole_commits
 from backup_format.log import Log
 from faulty_flash import Cut, Dice, PowerCut, RamFlash
 from journal_rig import Rig, channel, channel_key, remount, snapshots
+from log_rig import units_of
 
 HEADER = 69  # bytes of a unit's header
 RECORD = 8  # bytes of a record's header
@@ -134,16 +135,16 @@ def test_the_media_are_what_the_tests_need(medium: Medium, small: Medium, large:
         assert len(each.needs) > 4 and len(list(remount(each.flash).journal.arenas())) >= 2
         newest = remount(each.flash).state.log
         size = each.flash.erase_size
-        arena = {unit * size + at for unit in newest.units for at in range(size)}
+        arena = {unit * size + at for unit in units_of(newest) for at in range(size)}
         unneeded = {offset for offset in arena - each.needs[each.newest] if each.flash.data[offset] != 0xFF}
         assert len(unneeded) > len(arena) // 8  # what was replaced
-        assert len(newest.units) > 1
+        assert len(units_of(newest)) > 1
 
 
 def test_every_bit_of_the_newest_arena(small: Medium) -> None:
     flash = small.flash
     older = same = 0
-    for unit in remount(flash).state.log.units:
+    for unit in units_of(remount(flash).state.log):
         for bit in range(unit * 512 * 8, (unit + 1) * 512 * 8):
             flash.flip(bit)
             number = check(small, flash, {bit // 8}, bit % 101 == 0)
