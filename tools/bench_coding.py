@@ -1,4 +1,8 @@
-"""On MicroPython itself: the time to code a channel, and what observe allocates when nothing changed."""
+"""On MicroPython itself: the time to code a channel, and what observe allocates when nothing changed.
+
+`python -m tools.bench_coding` tells the time to code a channel on the VM in WebAssembly, which is no row of `make
+bench`: docs/performance.md, "How it is measured", says why.
+"""
 
 from __future__ import annotations
 
@@ -25,20 +29,23 @@ _TIMING = [
     *["gc.collect()\n", "bench_time.measure()\n"] * _ROUNDS,
     "bench_time.show()\n",
 ]
-"""Programs for one VM; the 32-bit one collects garbage only between them."""
+"""Programs for one VM; the one in WebAssembly collects garbage only between them."""
 
 
 def rows() -> Iterator[Row]:
     """Measure on every VM that there is."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        compile_firmware(folder / "modules")
-        channel = sorted(values(), key=len)[len(values()) // 2]
-        (folder / "modules" / "channel.json").write_bytes(channel)
+        _compile(folder / "modules")
         for vm, command in processes().items():
             yield _time_row(vm, run(command, folder / "modules", "\n".join(_TIMING)))
-        yield _time_row("32-bit VM", on_wasm(folder / "modules", _TIMING))
         yield from _observe_rows(folder)
+
+
+def _compile(modules: Path) -> None:
+    """Put the firmware, the benches' own modules and a channel of middle size into the new folder."""
+    compile_firmware(modules)
+    (modules / "channel.json").write_bytes(sorted(values(), key=len)[len(values()) // 2])
 
 
 def _time_row(vm: str, said: str) -> Row:
@@ -50,7 +57,7 @@ def _time_row(vm: str, said: str) -> Row:
 
 
 def on_wasm(modules: Path, programs: list[str]) -> str:
-    """Run program texts, in turn, on the 32-bit VM in WebAssembly with the modules; return what they printed."""
+    """Run program texts, in turn, on the VM in WebAssembly with the modules; return what they printed."""
     job = {
         "vm": str(WASM),
         "files": {path.relative_to(modules).as_posix(): str(path) for path in modules.rglob("*") if path.is_file()},
@@ -78,3 +85,15 @@ def _observe_rows(folder: Path) -> Iterator[Row]:
             yield compare(f"{name}, {vm}", int(many), int(few), OBSERVE_GOAL)
         else:
             yield failed(f"{name}, {vm}", (few + many)[-100:], 0, OBSERVE_GOAL)
+
+
+def main() -> None:
+    """Print the ratio on the VM in WebAssembly."""
+    with tempfile.TemporaryDirectory() as name:
+        _compile(Path(name) / "modules")
+        row = _time_row("WebAssembly", on_wasm(Path(name) / "modules", _TIMING))
+    print(f"{row.name}: {row.ours}")
+
+
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from vls_backup.errors import OutputError
 
+_BUFFER = 1 << 18  # bytes: fewer writes of a large file
+
 
 def write_atomic(path: str, parts: Iterable[bytes], inputs: Iterable[str] = ()) -> None:
     """Put parts, one after the other, at path with mode 0600.
@@ -21,7 +23,7 @@ def write_atomic(path: str, parts: Iterable[bytes], inputs: Iterable[str] = ()) 
     try:
         handle, temporary = tempfile.mkstemp(prefix=".vls-backup-", dir=folder)  # mode 0600
         try:
-            with os.fdopen(handle, "wb") as file:
+            with os.fdopen(handle, "wb", buffering=_BUFFER) as file:
                 file.writelines(parts)
                 file.flush()
                 os.fsync(file.fileno())

@@ -151,30 +151,29 @@ def read_channels(path: str, given: Addresses = MappingProxyType({})) -> tuple[H
     given: addresses that the owner knows from elsewhere; of a peer's two addresses the better one counts (peers.best).
     """
 
-    def collect(
-        head: Head, values: Iterator[tuple[str, _ChannelEntry[Any] | msgspec.Raw]]
-    ) -> tuple[Head, Iterator[Channel | Fault]]:
-        channels, peers = _collect(head, values)
-        return head, _with_addresses(channels, peers, given)
-
-    return scan_backup(path, CHANNEL_PREFIX, _GoodChannelEntry, collect)
+    head, parts = scan_backup(path, CHANNEL_PREFIX, _GoodChannelEntry, _collect)
+    channels, peers = parts[0]
+    for more_channels, more_peers in parts[1:]:
+        channels.update(more_channels)
+        peers.update(more_peers)
+    return head, _with_addresses(channels, peers, given)
 
 
 def channels_of(backup: Backup) -> Iterator[Channel | Fault]:
     """Do the same with a backup that was read whole."""
     values = ((key, entry.value) for key, entry in backup.values.items() if entry.version != TOMBSTONE_VERSION)
-    return _with_addresses(*_collect(backup, values), {})
+    return _with_addresses(*_collect(backup.node_id, values), {})
 
 
 def _collect(
-    head: Head, values: Iterator[tuple[str, _ChannelEntry[Any] | msgspec.Raw]]
+    node_id: bytes, values: Iterator[tuple[str, _ChannelEntry[Any] | msgspec.Raw]]
 ) -> tuple[dict[str, Channel | Fault], dict[str, bytes]]:
     channels: dict[str, Channel | Fault] = {}
     peers: dict[str, bytes] = {}
     for key, value in values:
         if key.startswith(CHANNEL_PREFIX):
             try:
-                channel = _channel(key, value, head.node_id)
+                channel = _channel(key, value, node_id)
             except FieldError as error:
                 channels[key] = Fault(key, str(error))
             else:

@@ -13,7 +13,7 @@ from vls_backup.channels import CHANNEL_TYPES, WARNINGS, Channel, Fault, read_ch
 from vls_backup.console import emit, printable, say, say_age
 from vls_backup.errors import BackupError, IncompleteError
 from vls_backup.given import address_options, given_addresses, noting
-from vls_backup.scb import MIN_INDEX, Scb, channel_id_v1, decode_scb, encode_scb
+from vls_backup.scb import MIN_INDEX, Scb, channel_id_v1, encode_scb, parse_scb
 
 _NAMED_AT_MOST = 5
 
@@ -55,11 +55,14 @@ def to_scb(channel: Channel) -> Scb:
 
 
 def checked_scb(channel: Channel) -> bytes:
-    """Return the channel's SCB, after our own strict decoder has read the same out of it."""
+    """Return the channel's SCB, after our own strict decoder has read the same out of it.
+
+    That the points are on the curve was checked when the channel was read.
+    """
     scb = to_scb(channel)
     data = encode_scb(scb)
     try:
-        same = decode_scb(data) == scb
+        same = parse_scb(data) == scb
     except ValueError as error:
         raise BackupError(f"internal: {channel.key}: our own SCB does not decode: {error}. Please report it") from error
     if not same:

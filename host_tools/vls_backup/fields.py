@@ -20,7 +20,7 @@ def bytes_from_hex(field: str, text: str, size: int) -> bytes:
     return data
 
 
-@cache  # an SCB is checked again
+@cache  # a peer stands in the keys of its channels and of its own entry
 def is_point(data: bytes) -> bool:
     """Tell whether data is a compressed point on secp256k1 (33 bytes)."""
     if len(data) != 33:

@@ -24,6 +24,7 @@ MAX_DBID = 2**31 - 1
 _IDS = struct.Struct(">Q32s33s")
 _FUNDING = struct.Struct(">32sIQH")  # and the size of the channel type
 _SHACHAIN = struct.Struct(">QI")
+_BASEPOINTS = struct.Struct("33s33s33s33s")
 _TLV_NUMBERS = (1, 3, 5, 7)
 
 
@@ -77,6 +78,14 @@ def _tlv(number: int, value: bytes) -> bytes:
 
 def decode_scb(data: bytes) -> Scb:
     """Return the SCB that data is, whole. Raise ValueError for whatever lightningd would drop silently or die of."""
+    scb = parse_scb(data)
+    if not all(map(is_point, (scb.node_id, *scb.basepoints))):
+        raise ValueError("the node id or a basepoint is not on the curve")
+    return scb
+
+
+def parse_scb(data: bytes) -> Scb:
+    """Do the same, but believe that the node id and the basepoints are on the curve: to see that takes long."""
     reader = _Reader(data)
     dbid, channel_id, node_id = reader.fields(_IDS)
     if not 1 <= dbid <= MAX_DBID:
@@ -86,17 +95,11 @@ def decode_scb(data: bytes) -> Scb:
     channel_type = reader.take(size)
     if reader.number(4) != len(reader.rest()):
         raise ValueError("the length of the TLVs is not what follows")
-    tlvs: list[bytes] = []
-    for number in _TLV_NUMBERS:
-        if reader.bigsize() != number:
-            raise ValueError(f"TLV {number} is missing, or one too many stands before it")
-        tlvs.append(reader.take(reader.bigsize()))
+    shachain, points, opener, delay = map(reader.tlv, _TLV_NUMBERS)
     reader.end()
-    min_index, secrets = _decode_shachain(tlvs[0])
-    points, opener, delay = tlvs[1:]
-    basepoints = tuple(points[at : at + 33] for at in range(0, len(points), 33))
-    if len(basepoints) != 4 or not all(map(is_point, (node_id, *basepoints))):
-        raise ValueError("the node id or a basepoint is not on the curve")
+    min_index, secrets = _decode_shachain(shachain)
+    if len(points) != _BASEPOINTS.size:
+        raise ValueError("there are not just four basepoints")
     if opener not in (b"\0", b"\1") or len(delay) != 2 or vout > 65535:
         raise ValueError("vout, the opener or the delay is out of range")
     return Scb(
@@ -110,7 +113,7 @@ def decode_scb(data: bytes) -> Scb:
         channel_type=channel_type,
         min_index=min_index,
         secrets=secrets,
-        basepoints=basepoints,
+        basepoints=_BASEPOINTS.unpack(points),
         opener=opener[0],
         remote_to_self_delay=int.from_bytes(delay, "big"),
     )
@@ -137,11 +140,11 @@ class _Reader:
         self._at = 0
 
     def take(self, size: int) -> bytes:
-        part = self._data[self._at : self._at + size]
-        if len(part) != size:
+        at = self._at
+        self._at = end = at + size
+        if end > len(self._data):
             raise ValueError(f"cut off after {len(self._data)} bytes")
-        self._at += size
-        return part
+        return self._data[at:end]
 
     def fields(self, form: struct.Struct) -> tuple[Any, ...]:
         return form.unpack(self.take(form.size))
@@ -150,7 +153,7 @@ class _Reader:
         return int.from_bytes(self.take(size), "big")
 
     def bigsize(self) -> int:
-        first = self.take(1)[0]
+        (first,) = self.take(1)
         if first < 253:
             return first
         value = self.number(1 << first - 252)
@@ -158,9 +161,14 @@ class _Reader:
             raise ValueError("a length is written longer than needed")
         return value
 
+    def tlv(self, number: int) -> bytes:
+        if self.bigsize() != number:
+            raise ValueError(f"TLV {number} is missing, or one too many stands before it")
+        return self.take(self.bigsize())
+
     def rest(self) -> bytes:
         return self._data[self._at :]
 
     def end(self) -> None:
-        if self.rest():
-            raise ValueError(f"{len(self.rest())} bytes follow the end")
+        if self._at < len(self._data):
+            raise ValueError(f"{len(self._data) - self._at} bytes follow the end")

@@ -38,10 +38,12 @@ def read_whole(path: Path) -> Read:
         return read(path)
 
 
-def read_in_pieces(path: Path, size: int) -> Read:
-    """Do the same with pieces of some size bytes, which must hold what stands before the entries."""
+def read_in_pieces(path: Path, size: int, *, by_two: bool = False) -> Read:
+    """Do the same with pieces of some size bytes; by_two: two processes read a half of the entries each."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backup_stream, "_PIECE", size)
+        if by_two:
+            patch.setattr(backup_stream, "_LARGE", 0)
         return read(path)
 
 
@@ -138,6 +140,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     st.sampled_from([None, minified, other_order]),
     st.lists(st.sampled_from(EDITS), max_size=3),
     st.integers(400, 5000),
+    st.booleans(),
     st.data(),
 )
 def test_both_readers_agree(
@@ -146,13 +149,14 @@ def test_both_readers_agree(
     first: Callable[[bytes, st.DataObject], bytes] | None,
     edits: list[Callable[[bytes, st.DataObject], bytes]],
     size: int,
+    by_two: bool,
     draw: st.DataObject,
 ) -> None:
     data = source.read_bytes()
     for edit in [*([first] if first else []), *edits]:
         data = edit(data, draw)
     path.write_bytes(data)
-    assert read_in_pieces(path, size) == read_whole(path)
+    assert read_in_pieces(path, size, by_two=by_two) == read_whole(path)
 
 
 ENTRY = b'      "x/%d": [\n        1,\n        null\n      ]'
@@ -191,7 +195,8 @@ def test_borders(entries: bytes, only_these: bool, path: Path) -> None:
     data = file_with(entries)
     path.write_bytes(data.replace(BEFORE, b"") if only_these else data)
     for size in (300, 400, 5000):
-        assert read_in_pieces(path, size) == read_whole(path)
+        for by_two in (False, True):
+            assert read_in_pieces(path, size, by_two=by_two) == read_whole(path)
 
 
 def test_every_cut_is_noticed(path: Path) -> None:
