@@ -109,7 +109,8 @@ def refuse_incomplete(backup: Head, result: Conversion) -> None:
         raise IncompleteError(f"{backup.name}: incomplete: {', '.join(keys)}{others}: {why}. {hint}")
 
 
-def _say_what_is_missing(result: Conversion) -> None:
+def say_what_is_missing(result: Conversion) -> None:
+    """Name everything that was left out."""
     for fault in result.faulty:
         say(f"Skipped {printable(str(fault))}")
     for key in result.incomplete:
@@ -165,7 +166,7 @@ def command(
         say(note)
     if not skip_incomplete:
         refuse_incomplete(backup, result)
-    _say_what_is_missing(result)
+    say_what_is_missing(result)
     if not result.scbs:
         raise IncompleteError(f"{backup.name}: no complete channel: there is nothing that lightningd could recover")
     parts = recoverchannel_json(result.scbs)
