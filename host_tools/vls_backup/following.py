@@ -136,16 +136,7 @@ def _finish(view: View) -> None:
     heights = [channel.closing_height for channel in [*trouble, *second] if channel.closing_height]
     height = max(1, min(heights) - 1) if heights else None
     if second:
-        value = str(height) if height else "HEIGHT"
-        say(
-            "A penalty was taken, but your own output is still on chain, in: "
-            + ", ".join(channel.point for channel in second)
-            + "\n  A second pass brings it in: first withdraw what is here. Then, in a fresh lightning-dir with "
-            "the same hsm_secret:\n    vls-backup convert-backup --second-pass --path backup.json --output second-pass.json\n"
-            "    for scb in $(jq -r '.scb[]' second-pass.json); do "
-            'lightning-cli recoverchannel "[\\"$scb\\"]"; done\n'
-            f"  and restart lightningd with --rescan=-{value}."
-        )
+        _say_second_pass([channel.point for channel in second], height)
     if trouble:
         say("lightningd's onchaind died over: " + ", ".join(channel.point for channel in trouble))
         say_repair(height)
@@ -153,3 +144,14 @@ def _finish(view: View) -> None:
         raise UnfinishedError(
             f"{len(trouble)} channels need a repair, {len(second)} a second pass, as said above; the others are done"
         )
+
+
+def _say_second_pass(points: list[str], height: int | None) -> None:
+    """Say how to get what onchaind overlooks in anchor channels that the peer opened (a bug of its script search)."""
+    say(
+        f"""A penalty was taken, but your own output is still on chain, in: {", ".join(points)}
+  A second pass brings it in. First withdraw what is here. Then, in a fresh lightning-dir with the same hsm_secret:
+    vls-backup convert-backup --second-pass --path backup.json --output second-pass.json
+    for scb in $(jq -r '.scb[]' second-pass.json); do lightning-cli recoverchannel "[\\"$scb\\"]"; done
+  and restart lightningd with --rescan=-{height or "HEIGHT"}."""
+    )

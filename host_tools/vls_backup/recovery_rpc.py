@@ -54,7 +54,7 @@ class Info(msgspec.Struct):
 
 
 class _ChannelType(msgspec.Struct):
-    names: list[str] = []
+    bits: list[int] = []
 
 
 class PeerChannel(msgspec.Struct):
@@ -80,8 +80,8 @@ class PeerChannel(msgspec.Struct):
 
     @property
     def has_anchors(self) -> bool:
-        """Tell whether its commitments have anchor outputs."""
-        return any(name.startswith("anchor") for name in (self.channel_type.names if self.channel_type else []))
+        """Tell whether its commitments have anchor outputs (BOLT 9: bit 22, or 20 for the older kind)."""
+        return self.channel_type is not None and not {20, 22}.isdisjoint(self.channel_type.bits)
 
     @property
     def outpoint(self) -> tuple[str, int]:
@@ -182,7 +182,10 @@ class Lightningd:
 
     def static_backup(self) -> dict[int, bytes]:
         """Return the SCB of each channel that it follows, by dbid."""
-        scbs = [bytes.fromhex(scb) for scb in self._ask(_StaticBackup, "staticbackup").scb]
+        try:
+            scbs = [bytes.fromhex(scb) for scb in self._ask(_StaticBackup, "staticbackup").scb]
+        except ValueError as error:
+            raise self._odd("staticbackup", error) from error
         return {int.from_bytes(scb[:8], "big"): scb for scb in scbs}
 
     def recover_channel(self, scb: bytes) -> bool:

@@ -33,7 +33,7 @@ _COMPARED = {
 """Fields of an SCB that staticbackup gives back, in words. TLV 7 comes back as 0: listpeerchannels has it."""
 
 _DELAY = "our delay (TLV 7)"
-_FORM = {_COMPARED["min_index"], _COMPARED["secrets"], _DELAY}
+_FORM = {_COMPARED["channel_type"], _COMPARED["min_index"], _COMPARED["secrets"], _DELAY}
 _SAFE_BLOCKS_PER_DAY = 180  # 144 on average
 _SAFE_MARGIN = 144
 
