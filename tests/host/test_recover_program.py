@@ -2,6 +2,8 @@
 
 import os
 import pty
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,9 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from backup_cases import MIXED, ONE_CHANNEL, run, run_process
+from backup_cases import MIXED, ONE_CHANNEL, VECTORS, run, run_process
 from recover_rig import LND, recover, scbs_of, script
 from scripted_lightningd import scripted
+
+ROOT = VECTORS.parents[1]
 
 
 @pytest.mark.parametrize(
@@ -136,3 +140,21 @@ def test_lightningd_gone_before_watching(tmp_path: Path, capfd: pytest.CaptureFi
         server.stop()
         ran = recover(capfd, server, None, "--watch")
     assert ran.status == 8 and "nobody answers" in ran.err
+
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "recovery.md"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_documented_commands(document: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """As they stand there, but for the files' places, and without the question and the long interval."""
+    lines = re.findall(r"^ *vls-backup (recover .*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    assert lines
+    for number, line in enumerate(lines):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        places = {"~/.lightning/bitcoin/lightning-rpc": folder / "lightning-rpc", "backup.json": ONE_CHANNEL}
+        words = [str(places.get(word, word)) for word in shlex.split(line, comments=True)]
+        with scripted(folder, script()) as server:
+            ran = run(capfd, *words, "--yes", "--interval", "0.05")
+            assert server.path.name in " ".join(words) and ran.status == 0, ran.err
