@@ -18,6 +18,7 @@ from vls_backup.errors import IncompleteError, LightningdError, UnfinishedError
 from vls_backup.following import follow, say_repair, say_rescan
 from vls_backup.given import address_options, given_addresses, noting
 from vls_backup.recovery_rpc import Info, Lightningd, PeerChannel, RefusedError, lightningd
+from vls_backup.scb import channel_id_v1
 from vls_backup.sending import Outcome, look, planned, safe_height, send
 
 OLDEST = (25, 5)
@@ -84,7 +85,9 @@ def command(
     status = 0
     with lightningd(rpc) as node:
         info = node.info()
-        _check_version(info, any_version)
+        if not any_version:
+            _check_version(info)
+            _say_chanbackup(node)
         if path is not None:
             notes: list[str] = []
             backup, found = read_channels(path, given)
@@ -92,19 +95,20 @@ def command(
             for note in notes:
                 say(note)
             whole, status = _complete(backup, channels, skip_incomplete)
+            _check_node(info, backup)
+            _check_fresh(node.channels(), channels, not_fresh)
             addresses |= {channel.peer_id.hex(): channel.address.text for channel in whole if channel.address}
-            _send(node, info, backup, planned(whole), rpc, yes=yes, not_fresh=not_fresh, as_json=as_json)
+            _send(node, info, backup, planned(whole), yes, as_json)
         if watch:
-            _say_chanbackup(node)
             follow(node, info.id, addresses, interval, as_json)
         else:
             say(f"Next: vls-backup recover --rpc {rpc} --watch   (makes the peers close, and follows the money)")
     return status
 
 
-def _check_version(info: Info, any_version: bool) -> None:
+def _check_version(info: Info) -> None:
     numbers = re.match(r"v?(\d+)\.(\d+)", info.version)
-    if any_version or (numbers and (int(numbers[1]), int(numbers[2])) >= OLDEST):
+    if numbers and (int(numbers[1]), int(numbers[2])) >= OLDEST:
         return
     raise LightningdError(
         f"lightningd {printable(info.version)} is older than v25.05: with it, LND peers (most of the network) never "
@@ -139,8 +143,8 @@ def _check_node(info: Info, backup: Head) -> None:
         )
 
 
-def _check_fresh(channels: list[PeerChannel], outcomes: list[Outcome], not_fresh: bool) -> None:
-    ours = {outcome.scb.channel_id.hex() for outcome in outcomes}
+def _check_fresh(channels: list[PeerChannel], backed_up: list[Channel | Fault], not_fresh: bool) -> None:
+    ours = {channel_id_v1(item.txid, item.vout).hex() for item in backed_up if isinstance(item, Channel)}
     others = [channel for channel in channels if not (channel.is_stub and channel.channel_id in ours)]
     live = [channel for channel in others if not channel.is_stub]
     if not others or not_fresh:
@@ -163,18 +167,14 @@ def _send(
     info: Info,
     backup: Head,
     outcomes: list[Outcome],
-    rpc: str,
-    *,
     yes: bool,
-    not_fresh: bool,
     as_json: bool,
 ) -> None:
-    """Check, ask, send, report. Raise LightningdError, or UnfinishedError if something is stored wrong."""
-    _check_node(info, backup)
-    _check_fresh(node.channels(), outcomes, not_fresh)
+    """Ask, send, report. Raise LightningdError, or UnfinishedError if something is stored wrong."""
     look(node, outcomes)
     new = sum(not (outcome.known or outcome.finished) for outcome in outcomes)
-    say(f"lightningd {printable(info.version)} at block {info.blockheight}, node {info.id}, {printable(rpc)}")
+    where = f"{info.network}, block {info.blockheight}"
+    say(printable(f"{node.path}: node {info.id}, Core Lightning {info.version}, {where}"))
     say_age(backup.created_at)
     say(f"{len(outcomes)} channels: {new} to send, {len(outcomes) - new} already known to lightningd.")
     if new and not yes and not _confirmed(new):

@@ -25,6 +25,7 @@ ANSWER_SECONDS = 60.0
 STUB_SCID = "1x1x1"
 """The short channel id of every channel that was restored from an SCB."""
 
+_SHUTDOWN = -5  # LIGHTNINGD_SHUTDOWN in common/jsonrpc_errors.h
 _Answer = TypeVar("_Answer")
 
 
@@ -243,6 +244,8 @@ class Lightningd:
                     "and run the same command again"
                 ) from error
             code, reason = error.error.get("code"), printable(str(error.error.get("message")))
+            if code == _SHUTDOWN:
+                raise GoneError(f"{self.path}: lightningd is shutting down: start it again") from error
             raise RefusedError(method, code if isinstance(code, int) else 0, reason) from error
         except TimeoutError as error:
             raise GoneError(

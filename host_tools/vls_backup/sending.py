@@ -66,8 +66,8 @@ class Outcome:
 
     @property
     def other_form(self) -> bool:
-        """Tell whether it is this channel, but in a form that brings little back: glcli's, or lightningd's own."""
-        return bool(self.differs) and _FORM.issuperset(self.differs or ())
+        """Tell whether somebody sent it before, in a form that brings little back: glcli's, or lightningd's own."""
+        return self.known and bool(self.differs) and _FORM.issuperset(self.differs or ())
 
     def report(self) -> dict[str, Any]:
         """Return it for programs."""
@@ -131,8 +131,8 @@ def _send_one(node: Lightningd, outcome: Outcome) -> None:
         raise GoneError(f"while sending {key}: {error}. Nothing is sent twice") from error
     if dbid not in stored:
         raise LightningdError(
-            f"{key}: lightningd did not store this channel (number {dbid}), without saying why: look for "
-            "'SCB' in its log, and report it"
+            f"{key}: lightningd did not store this channel, without saying why. Most likely a closed channel has its "
+            f"number ({dbid}): recover it in a fresh lightning-dir with the same hsm_secret"
         )
     # Between our look and our call somebody else can have made a channel of this number.
     outcome.sent, outcome.known = made, not made

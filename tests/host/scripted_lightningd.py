@@ -89,6 +89,8 @@ class ScriptedLightningd:
                 handler = getattr(self.node, "do_" + method, None)
                 if handler is None or method in self.script.lacks:
                     raise RpcFailure(recorded_error("unknown method/nosuchmethod"))
+                if method in self.script.errors:
+                    raise RpcFailure(self.script.errors[method])
                 answer["result"] = self.script.results[method] if method in self.script.results else handler(**params)
             except RpcFailure as error:
                 answer["error"] = error.args[0]

@@ -60,7 +60,7 @@ class Script:
 
     By channel id: `revoked` (closed with an old state), `nothing` (nothing of it was ours), `onchaind_dies`,
     `closed_before` (the recovery), which only a rescan finds. store: what recoverchannel makes of an SCB. dies_at:
-    (method, n): lightningd dies of the n-th such call. answers: raw ones. results: other results. lacks:
+    (method, n): lightningd dies of the n-th such call. answers: raw ones. results, errors: other ones. lacks:
     methods that it doesn't have.
     """
 
@@ -78,6 +78,7 @@ class Script:
     dies_at: tuple[str, int] = ("", 0)
     answers: dict[str, bytes] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
+    errors: dict[str, dict[str, Any]] = field(default_factory=dict)
     lacks: set[str] = field(default_factory=set)
     height: int = 101
     blocks: bool = True

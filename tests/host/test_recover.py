@@ -129,6 +129,7 @@ def test_an_incomplete_backup(tmp_path: Path, capfd: pytest.CaptureFixture[str])
         address = f"{missing}@203.0.113.7:9735"
         ran = run(capfd, "recover", "--rpc", server.path, "--path", MIXED, "--yes", "--peer-addr", address)
         assert ran.status == 0 and len(server.node.stubs) == 14
+        assert recover(capfd, server, MIXED).status == 0  # the one without an address is still the backup's own
 
 
 def test_damaged_channels_are_skipped_by_name(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -168,6 +169,8 @@ def damage(scb: Scb, field: str) -> Scb:
         ("funding_sats", "the amount"),
         ("basepoints", "the peer's basepoints (TLV 3)"),
         ("opener", "the opener (TLV 5)"),
+        ("min_index", "min_index (TLV 1)"),
+        ("remote_to_self_delay", "our delay (TLV 7)"),
     ],
 )
 def test_stored_wrong_ends_it(field: str, words: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

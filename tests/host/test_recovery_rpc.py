@@ -155,6 +155,12 @@ def test_nobody_answers(fresh: ScriptedLightningd, tmp_path: Path) -> None:
             Lightningd(str(path)).info()
 
 
+def test_shutting_down_is_going_away(fresh: ScriptedLightningd) -> None:
+    fresh.script.errors["getinfo"] = {"code": -5, "message": "lightningd is shutting down"}
+    with pytest.raises(GoneError, match="is shutting down: start it again"):
+        Lightningd(str(fresh.path)).info()
+
+
 def test_refusals_keep_lightningds_words(fresh: ScriptedLightningd) -> None:
     node = Lightningd(str(fresh.path))
     with pytest.raises(RefusedError, match=r"Connection refused.*code 401"):
