@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -27,6 +27,9 @@ STUB_SCID = "1x1x1"
 
 _SHUTDOWN = -5  # LIGHTNINGD_SHUTDOWN in common/jsonrpc_errors.h
 _Answer = TypeVar("_Answer")
+
+Msat = int | Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}msat$")]
+"""An amount: a number, or as older lightningds write it, "123msat"."""
 
 
 class GoneError(LightningdError):
@@ -68,7 +71,7 @@ class PeerChannel(msgspec.Struct):
     short_channel_id: str = ""
     funding_txid: str = ""
     funding_outnum: int = 0
-    total_msat: int | str = 0
+    total_msat: Msat = 0
     opener: str = ""
     their_to_self_delay: int | None = None
     channel_type: _ChannelType | None = None
@@ -95,7 +98,7 @@ class Output(msgspec.Struct):
 
     txid: str
     output: int
-    amount_msat: int | str
+    amount_msat: Msat
     status: str
 
     @property
@@ -151,11 +154,11 @@ class _Plugins(msgspec.Struct):
 
 
 class _Utxo(msgspec.Struct):
-    amount: int | str | None
+    amount: Msat | None
 
 
 def sats(msat: int | str) -> int:
-    """Return an amount in sats, rounded down: msat as a number, or as older lightningds write it, "123msat"."""
+    """Return an Msat in sats, rounded down."""
     return int(str(msat).removesuffix("msat")) // 1000
 
 

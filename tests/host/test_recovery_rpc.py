@@ -3,20 +3,23 @@
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from backup_cases import VECTORS, load
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_lightningd import ScriptedLightningd, scripted
-from scripted_node import Script
+from scripted_node import Script, Stub
 
+from vls_backup import watch
 from vls_backup.addresses import encode_wireaddr, wireaddr_text
 from vls_backup.errors import LightningdError
 from vls_backup.recovery_rpc import GoneError, Info, Lightningd, PeerChannel, RefusedError, lightningd, sats
+from vls_backup.scb import decode_scb
 
 SESSION = load(VECTORS / "cln-rpc" / "recover-session.json")
 CALLS = {f"{number} {call['note']}": call for number, call in enumerate(SESSION["calls"])}
@@ -187,3 +190,62 @@ def test_addresses_as_text(host: str, port: int) -> None:
 def test_an_onion_address_as_text() -> None:
     text = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion:9735"
     assert wireaddr_text(encode_wireaddr(text)) == text
+
+
+METHODS = ["getinfo", "listpeerchannels", "listclosedchannels", "listfunds", "listtransactions", "staticbackup"]
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+
+
+@pytest.fixture(scope="module")
+def recovered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedLightningd]:
+    """A lightningd with two channels, one of them closed."""
+    scbs = [decode_scb(bytes.fromhex(scb)) for scb in json.loads(SESSION["calls"][8]["params"][0])[:2]]
+    with scripted(tmp_path_factory.mktemp("recovered"), Script(SESSION["node_id"], blocks=False)) as server:
+        server.node.stubs = {scb.dbid: Stub(scb) for scb in scbs}
+        server.node.stubs[scbs[1].dbid].noticed = 100
+        yield server
+
+
+def bent(data: st.DataObject, value: Any) -> Any:
+    """Return a JSON value with junk somewhere in it."""
+    if isinstance(value, dict) and value and data.draw(st.integers(0, 9)):
+        key = data.draw(st.sampled_from(sorted(value)))
+        return {**value, key: bent(data, value[key])}
+    if isinstance(value, list) and value and data.draw(st.integers(0, 9)):
+        return [bent(data, value[0]), *value[1:]]
+    return data.draw(JUNK)
+
+
+@given(st.data(), st.sampled_from(METHODS))
+@settings(max_examples=100)
+def test_no_answer_is_a_surprise(recovered: ScriptedLightningd, data: st.DataObject, method: str) -> None:
+    """Whatever lightningd says, it is taken, or refused in words."""
+    recovered.script.results = {}
+    answer = raw(recovered, method, {})["result"]
+    recovered.script.results = {method: bent(data, answer)}
+    node = Lightningd(str(recovered.path))
+    with suppress(LightningdError):
+        watch.look(node).report()
+    with suppress(LightningdError):
+        node.static_backup()
+
+
+@pytest.mark.parametrize(
+    ("method", "field", "value"),
+    [
+        ("listpeerchannels", "total_msat", "much"),
+        ("listpeerchannels", "total_msat", "1" * 5000),
+        ("listfunds", "amount_msat", "12sat"),
+        ("getinfo", "blockheight", "high"),
+    ],
+)
+def test_numbers_that_are_none(recovered: ScriptedLightningd, method: str, field: str, value: object) -> None:
+    recovered.script.results = {}
+    answer = raw(recovered, method, {})["result"]
+    (answer if field in answer else answer[{"listfunds": "outputs"}.get(method, "channels")][0])[field] = value
+    recovered.script.results = {method: answer}
+    with pytest.raises(LightningdError, match="makes no sense"):
+        watch.look(Lightningd(str(recovered.path)))
