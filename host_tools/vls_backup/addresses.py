@@ -93,3 +93,17 @@ def wireaddr_size(data: bytes) -> int:
     if port == b"\0\0":
         raise ValueError("port 0")
     return 3 + size
+
+
+def wireaddr_text(data: bytes) -> str:
+    """Return a whole wireaddr as encode_wireaddr takes it: "HOST:PORT". Raise ValueError if it is none."""
+    if wireaddr_size(data) != len(data):
+        raise ValueError("bytes follow the address")
+    kind, host = data[0], data[1:-2]
+    if kind == IPV6:
+        name = f"[{ipaddress.IPv6Address(host)}]"
+    elif kind == TOR_V3:
+        name = base64.b32encode(host).decode().lower() + ".onion"
+    else:
+        name = str(ipaddress.IPv4Address(host)) if kind == IPV4 else host[1:].decode()
+    return f"{name}:{int.from_bytes(data[-2:], 'big')}"

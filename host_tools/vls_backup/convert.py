@@ -112,7 +112,8 @@ def refuse_incomplete(backup: Head, result: Conversion) -> None:
         raise IncompleteError(f"{backup.name}: incomplete: {', '.join(keys)}{others}: {why}. {hint}")
 
 
-def _say_what_is_missing(result: Conversion) -> None:
+def say_what_is_missing(result: Conversion) -> None:
+    """Name everything that was left out."""
     for fault in result.faulty:
         say(f"Skipped {printable(str(fault))}")
     for key in result.incomplete:
@@ -132,7 +133,8 @@ _ADVICE = r"""
 This is a safety net for a node that is lost for good, never a way to move it: do not run the old node and the
 recovered one side by side. Peers punish an old state by taking the whole channel.
 
-Give lightningd one SCB per call: of a call with a bad one in it, lightningd stores nothing.
+Give lightningd one SCB per call: of a call with a bad one in it, lightningd stores nothing. `vls-backup recover` does
+that, and follows the money; or this loop:
   for scb in $(jq -r '.scb[]' {file}); do lightning-cli recoverchannel "[\"$scb\"]"; done
 
 Dual-funded (v2) channels are not supported: their channel ids cannot be told from a signer's state.
@@ -168,7 +170,7 @@ def command(
         say(note)
     if not skip_incomplete:
         refuse_incomplete(backup, result)
-    _say_what_is_missing(result)
+    say_what_is_missing(result)
     if not result.scbs:
         raise IncompleteError(f"{backup.name}: no complete channel: there is nothing that lightningd could recover")
     parts = recoverchannel_json(result.scbs)

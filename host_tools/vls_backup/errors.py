@@ -37,6 +37,18 @@ class WrongSeedError(BackupError):
     exit_status = 7
 
 
+class LightningdError(BackupError):
+    """lightningd: no answer, a refusal, or not one that this backup may be recovered with."""
+
+    exit_status = 8
+
+
+class UnfinishedError(BackupError):
+    """The recovery went as far as it can here, but some channel needs more: the words say which and what."""
+
+    exit_status = 9
+
+
 class FieldError(ValueError):
     """One field of a state entry that is not what it must be. The caller adds the file and the entry's key."""
 
@@ -55,4 +67,6 @@ Exit status:
   5    the board or its port: not found, or it stopped answering
   6    the output could not be written, or holds a newer backup
   7    the seed is not this backup's
+  8    lightningd: no answer, or not the one to recover with (another node, too old, not fresh, not in sync)
+  9    recovered, but for channels that need a repair or a second pass
   130  stopped by Ctrl-C"""

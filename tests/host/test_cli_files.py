@@ -47,7 +47,7 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stderr.split())
     assert "vls_backup.cli" in loaded
-    assert loaded.isdisjoint({"msgspec", "coincurve", "serial", "mpremote", "rich"})
+    assert loaded.isdisjoint({"msgspec", "coincurve", "serial", "mpremote", "rich", "pyln"})
 
 
 def test_version(capfd: pytest.CaptureFixture[str]) -> None:
