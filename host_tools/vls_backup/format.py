@@ -9,7 +9,7 @@ import msgspec
 
 from backup_format import frames
 from backup_format.layout import get_u32
-from vls_backup.console import age, printable, say, when
+from vls_backup.console import printable, say, when_and_age
 from vls_backup.errors import BoardError
 from vls_backup.link import Link, LinkError
 from vls_backup.progress import progress_bar
@@ -107,9 +107,7 @@ def _words(found: Survey) -> str:
         text = f"{medium} It holds backups of {_nodes(found)}."
         if found.snapshot is None:
             return f"{text} None of them is whole."
-        made = when(found.time)
-        old = f", {age(made)}" if made.endswith("Z") else ""
-        return f"{text} The newest is snapshot {found.snapshot}: {found.channels} channels, {made}{old}."
+        return f"{text} The newest is snapshot {found.snapshot}: {found.channels} channels, {when_and_age(found.time)}."
     if found.content == "newer":
         return (
             f"{medium} It holds backups of {_nodes(found)}, written by a newer firmware than this board's: only that "

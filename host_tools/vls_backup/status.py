@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from vls_backup.console import emit, printable, when
+from vls_backup.console import emit, printable, when_and_age
 from vls_backup.snapshots import list_snapshots, status
 from vls_backup.transport import open_board
 
@@ -36,7 +36,7 @@ def strategy_words(says: dict[str, Any]) -> str:
 def _rows(says: dict[str, Any]) -> list[tuple[str, str]]:
     newest = "none yet"
     if says["snapshot"] is not None:
-        newest = f"number {says['snapshot']}, {when(says['time'])} (trigger {says['trigger']})"
+        newest = f"number {says['snapshot']}, {when_and_age(says['time'])}, trigger {says['trigger']}"
     storage = f"{says['size']:,} bytes" if says["size"] else "not readable"
     return [
         ("board", f"{says['board']}, firmware {says['firmware']}, chip {says.get('chip') or 'without a number'}"),
