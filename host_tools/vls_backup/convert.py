@@ -14,6 +14,7 @@ from vls_backup.console import emit, printable, say, say_age
 from vls_backup.emergency import emergency_file, seed_of
 from vls_backup.errors import BackupError, IncompleteError
 from vls_backup.given import address_options, given_addresses, noting
+from vls_backup.options import FILE
 from vls_backup.scb import MIN_INDEX, Scb, channel_id_v1, decode_scb, encode_scb
 from vls_backup.second_pass import second_pass as for_second_pass
 
@@ -135,7 +136,7 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.option("--path", required=True, metavar="FILE", help="The backup file; - reads standard input.")
+@click.option("--path", required=True, type=FILE, metavar="FILE", help="The backup file; - reads standard input.")
 @click.option(
     "--format",
     "form",
@@ -144,9 +145,9 @@ Examples:
     show_default=True,
     help="What to make: recoverchannel's input, or the file that emergencyrecover reads.",
 )
-@click.option("--output", metavar="FILE", help="Write here instead of to standard output.")
+@click.option("--output", type=FILE, metavar="FILE", help="Write here instead of to standard output.")
 @click.option("--skip-incomplete", is_flag=True, help="Leave out channels without an address, and damaged ones.")
-@click.option("--hsm-secret", metavar="FILE", help="With emergency-recover: the seed, as lightningd keeps it.")
+@click.option("--hsm-secret", type=FILE, metavar="FILE", help="For emergency-recover: the seed in lightningd's file.")
 @click.option("--second-pass", is_flag=True, help="Only channels of which a penalty leaves our own output behind.")
 @address_options
 def command(

@@ -37,6 +37,20 @@ class WrongSeedError(BackupError):
     exit_status = 7
 
 
+def cannot_read(name: str, error: OSError) -> BackupError:
+    """Return the error that says why the file name can't be read, and what to do."""
+    reason = f"{name}: cannot be read: {error.strerror or error}"
+    return BackupError(f"{reason}. {_REMEDIES.get(type(error), 'Try another copy of it, or another drive')}")
+
+
+_REMEDIES: dict[type[OSError], str] = {
+    FileNotFoundError: "Check its name and its folder",
+    NotADirectoryError: "Check its name and its folder",
+    IsADirectoryError: "Name a file in it",
+    PermissionError: "Run this as the user who may read it (ls -l shows who)",
+}
+
+
 class FieldError(ValueError):
     """One field of a state entry that is not what it must be. The caller adds the file and the entry's key."""
 
@@ -55,4 +69,5 @@ Exit status:
   5    the board or its port: not found, or it stopped answering
   6    the output could not be written, or holds a newer backup
   7    the seed is not this backup's
-  130  stopped by Ctrl-C"""
+  130  stopped by Ctrl-C
+  141  the program that read standard output went away"""

@@ -12,6 +12,7 @@ from backup_format.layout import get_u32
 from vls_backup.console import printable, say, when_and_age
 from vls_backup.errors import BoardError
 from vls_backup.link import Link, LinkError
+from vls_backup.options import PORT
 from vls_backup.progress import progress_bar
 from vls_backup.snapshots import ask, status
 from vls_backup.status import strategy_words
@@ -51,7 +52,7 @@ class Survey(msgspec.Struct, frozen=True):
 
 
 @click.command("format", epilog=_EXAMPLES)
-@click.option("--port", required=True, help="The board's serial port, for instance /dev/ttyACM0.")
+@click.option("--port", required=True, type=PORT, help="The board's serial port, for instance /dev/ttyACM0.")
 @click.option("--yes", is_flag=True, help="Don't ask: for scripts.")
 @click.option(
     "--erase-backups",

@@ -14,6 +14,7 @@ from vls_backup.compare import compare
 from vls_backup.console import emit, printable, say, when, when_and_age
 from vls_backup.errors import BackupError, NoSnapshotError, OutputError
 from vls_backup.link import Link
+from vls_backup.options import FILE, PORT
 from vls_backup.progress import progress_bar
 from vls_backup.snapshots import (
     Listed,
@@ -36,8 +37,8 @@ _MOST = 2**32 - 1  # a snapshot's number is a u32
 
 
 @click.command("pull", epilog=_EXAMPLES)
-@click.option("--port", required=True, help="The board's serial port, for instance /dev/ttyACM0.")
-@click.option("--output", type=click.Path(), help="Write the backup to this file; without it, to stdout.")
+@click.option("--port", required=True, type=PORT, help="The board's serial port, for instance /dev/ttyACM0.")
+@click.option("--output", type=FILE, metavar="FILE", help="Write the backup to this file; without it, to stdout.")
 @click.option(
     "--generation",
     type=click.IntRange(-_MOST, _MOST),

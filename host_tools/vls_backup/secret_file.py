@@ -9,7 +9,7 @@ import getpass
 import sys
 from collections.abc import Callable
 
-from vls_backup.errors import BackupError
+from vls_backup.errors import BackupError, cannot_read
 from vls_backup.seed import Seed, from_words
 
 _SIZE = 32
@@ -59,7 +59,7 @@ def _read(path: str) -> bytes:
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        raise BackupError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise cannot_read(path, error) from error
 
 
 def _from_text(text: str) -> Seed:

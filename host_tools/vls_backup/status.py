@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from vls_backup.console import emit, printable, when_and_age
+from vls_backup.options import PORT
 from vls_backup.snapshots import list_snapshots, status
 from vls_backup.transport import open_board
 
 
 @click.command("status", epilog="\b\nExample:\n  vls-backup status --port /dev/ttyACM0")
-@click.option("--port", required=True, help="The board's serial port, for instance /dev/ttyACM0.")
+@click.option("--port", required=True, type=PORT, help="The board's serial port, for instance /dev/ttyACM0.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(port: str, as_json: bool) -> None:
     """Tell how a board's backups are doing: storage, strategy, snapshots, failures. Nothing on it is changed."""

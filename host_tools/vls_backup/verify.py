@@ -11,6 +11,7 @@ from vls_backup.backup_file import TOMBSTONE_VERSION, Backup, read_backup
 from vls_backup.channels import WARNINGS, Channel, Fault, channels_of
 from vls_backup.console import age, emit, printable
 from vls_backup.errors import BackupError, IncompleteError, WrongSeedError
+from vls_backup.options import FILE
 from vls_backup.secret_file import ask_unseen, cannot_ask, read_secret
 from vls_backup.seed import NATIVE_STYLE, Seed, from_words
 from vls_backup.shachain import INDEX_END, indexes_of
@@ -192,8 +193,8 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.option("--path", required=True, metavar="FILE", help="The backup file; - reads standard input.")
-@click.option("--hsm-secret", metavar="FILE", help="The signer's seed, as lightningd or glcli keeps it.")
+@click.option("--path", required=True, type=FILE, metavar="FILE", help="The backup file; - reads standard input.")
+@click.option("--hsm-secret", type=FILE, metavar="FILE", help="The signer's seed, as lightningd or glcli keeps it.")
 @click.option("--mnemonic", is_flag=True, help="Ask for the words of the seed, without showing them.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(path: str, hsm_secret: str | None, mnemonic: bool, as_json: bool) -> None:
