@@ -37,6 +37,14 @@ class WrongSeedError(BackupError):
     exit_status = 7
 
 
+class FieldError(ValueError):
+    """One field of a state entry that is not what it must be. The caller adds the file and the entry's key."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        """Say which field (dotted path inside the value; "" = the value itself) and what is wrong with it."""
+        super().__init__(f"field {field}: {reason}" if field else reason)
+
+
 def cannot_read(name: str, error: OSError) -> BackupError:
     """Return the error that says why the file name can't be read, and what to do."""
     reason = f"{name}: cannot be read: {error.strerror or error}"
@@ -49,14 +57,6 @@ _REMEDIES: dict[type[OSError], str] = {
     IsADirectoryError: "Name a file in it",
     PermissionError: "Run this as the user who may read it (ls -l shows who)",
 }
-
-
-class FieldError(ValueError):
-    """One field of a state entry that is not what it must be. The caller adds the file and the entry's key."""
-
-    def __init__(self, field: str, reason: str) -> None:
-        """Say which field (dotted path inside the value; "" = the value itself) and what is wrong with it."""
-        super().__init__(f"field {field}: {reason}" if field else reason)
 
 
 EXIT_STATUS_HELP = """\
