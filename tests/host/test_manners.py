@@ -46,6 +46,9 @@ VALUES = {"board": "rp2", "strategy": "never"}
 COMPANIONS = {("convert-backup", "hsm_secret"): ["--format", "emergency-recover", "--output", "never-written"]}
 """What goes with an option that can't stand alone."""
 
+OTHERS_FIRST = {("deploy", "port")}
+"""Where another fault may be found before this one: here, that no firmware was built."""
+
 WITHOUT_PLACES = {"devices"}
 """Commands to which nothing can be handed that isn't there."""
 
@@ -133,7 +136,7 @@ def test_a_bad_place(
         place = tmp_path / "garbage"
         place.write_bytes(b"\xff\x00 not what you think\n")
     message = refused(run(capfd, *arguments(name, param, place)))
-    assert str(place) in message or name == "deploy"
+    assert str(place) in message or (name, param.name) in OTHERS_FIRST
     assert sorted(tmp_path.iterdir()) == ([place] if kind == "garbage" else [])
 
 
