@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 from backup_cases import MIXED, ONE_CHANNEL, Ran, load, run
+from click.shell_completion import BashComplete
 
 from vls_backup.cli import group
 from vls_backup.errors import EXIT_STATUS_HELP
@@ -175,18 +176,10 @@ def all_errors() -> list[type]:
 
 
 def complete(line: str) -> list[str]:
-    """Return what click offers for the last word of a line, as its script for bash asks for it."""
-    words = line.split(" ")
-    environment = {
-        **os.environ,
-        "_VLS_BACKUP_COMPLETE": "bash_complete",
-        "COMP_WORDS": line,
-        "COMP_CWORD": str(len(words) - 1),
-    }
-    command = [sys.executable, "-c", "from vls_backup.cli import main; main()"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stderr == ""
-    return done.stdout.splitlines()
+    """Return what click offers to bash for the last word of a line."""
+    *words, last = line.split(" ")[1:]
+    offered = BashComplete(group, {}, "vls-backup", "_VLS_BACKUP_COMPLETE").get_completions(words, last)
+    return [f"{item.type},{item.value}" for item in offered]
 
 
 def test_completion() -> None:
@@ -198,25 +191,26 @@ def test_completion() -> None:
         assert complete(f"vls-backup {line}") == ["file,"], line
 
 
-def test_documented_completion_lines() -> None:
-    """Bash takes its line; the others' scripts are at least what click makes for these shells."""
+def test_documented_completion_lines(tmp_path: Path) -> None:
+    """Bash takes its line, and completes; the others' scripts are at least what click makes for these shells."""
+    program = tmp_path / "vls-backup"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m vls_backup "$@"\n')
+    program.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    def in_bash(script: str) -> str:
+        command = ["bash", "-c", script]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=300)
+        assert done.stderr == ""
+        return done.stdout
+
     lines = dict(re.findall(r"^\| (bash|zsh|fish)\b.* \| `(.*)` \|$", MANNERS, re.MULTILINE))
     assert set(lines) == {"bash", "zsh", "fish"}
-    program = f"vls-backup() {{ {sys.executable} -c 'from vls_backup.cli import main; main()' \"$@\"; }}\n"
-    for shell, line in lines.items():
-        source = line.removeprefix('eval "$(').removesuffix(')"').partition(" \\|")[0]
-        script = subprocess.run(
-            ["bash", "-c", f"{program}{source}"], capture_output=True, text=True, check=True, timeout=60
-        )
-        assert "vls_backup_completion" in script.stdout, shell
-    done = subprocess.run(
-        ["bash", "-c", f"{program}export -f vls-backup\n{lines['bash']}\ncomplete -p vls-backup"],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    assert done.stdout.strip().endswith("vls-backup")
+    for shell in ("zsh", "fish"):
+        source = lines[shell].removeprefix('eval "$(').removesuffix(')"').partition(" \\|")[0]
+        assert "_vls_backup_completion" in in_bash(source)
+    press_tab = 'COMP_WORDS=(vls-backup conv) COMP_CWORD=1; _vls_backup_completion vls-backup; echo "${COMPREPLY[@]}"'
+    assert in_bash(f"{lines['bash']}\n{press_tab}") == "convert-backup\n"
 
 
 def test_no_colours_but_on_a_terminal(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
