@@ -17,7 +17,7 @@ from typing import Annotated, Any, BinaryIO, Generic, TypeVar, cast
 
 import msgspec
 
-from vls_backup.errors import BackupError, FieldError
+from vls_backup.errors import BackupError, FieldError, cannot_read
 from vls_backup.fields import point_from_hex
 
 VERSION = 1
@@ -25,6 +25,7 @@ U64_MAX = 2**64 - 1
 TOMBSTONE_VERSION = U64_MAX
 """An entry with this version says that its key was deleted."""
 
+_ADVICE = "Use another copy of it, or pull it from the board again"
 
 Value = TypeVar("Value")
 
@@ -101,9 +102,9 @@ def open_backup(path: str) -> Iterator[tuple[BufferedReader, str]]:
         else:
             yield _seekable(sys.stdin.buffer), name
     except OSError as error:
-        raise BackupError(f"{name}: cannot be read: {error.strerror or error}") from error
+        raise cannot_read(name, error) from error
     except FieldError as error:
-        raise BackupError(f"{name}: {error}") from error
+        raise BackupError(f"{name}: {error}. {_ADVICE}") from error
 
 
 def _seekable(file: BinaryIO) -> BufferedReader:

@@ -4,6 +4,7 @@ import importlib
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -72,7 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = group.main(arguments, prog_name="vls-backup", obj=state, standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):  # nobody may be listening
+            error.show()
         return error.exit_code
     except click.Abort:
         return _failed("stopped by Ctrl-C", INTERRUPTED, state)
@@ -81,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _failed(f"{error.filename or 'the system'}: {error.strerror or error}", BackupError.exit_status, state)
     except Exception as error:  # noqa: BLE001  the last resort of people whose money is at stake
-        advice = "" if state["debug"] else ". This is a bug: run again with --debug and report what it shows"
+        advice = "" if state["debug"] else ". This is a bug: report what the same shows with vls-backup --debug"
         return _failed(f"internal: {type(error).__name__}: {error}{advice}", BackupError.exit_status, state)
 
 

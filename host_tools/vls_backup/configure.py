@@ -10,6 +10,7 @@ import click
 from backup_format import frames
 from vls_backup.console import emit, printable, say
 from vls_backup.errors import BoardError
+from vls_backup.options import PORT
 from vls_backup.snapshots import ask, status
 from vls_backup.status import strategy_words
 from vls_backup.transport import open_board
@@ -23,7 +24,7 @@ _FIELDS = ("strategy", "updates", "strategy_from")
 
 
 @click.command("configure", epilog=_EXAMPLES)
-@click.option("--port", required=True, help="The board's serial port, for instance /dev/ttyACM0.")
+@click.option("--port", required=True, type=PORT, help="The board's serial port, for instance /dev/ttyACM0.")
 @click.option(
     "--strategy",
     required=True,

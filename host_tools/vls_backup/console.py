@@ -70,3 +70,9 @@ def when(unix: int | None) -> str:
         return "clock unset" if unix is None else datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):
         return f"unix time {unix}"
+
+
+def when_and_age(unix: int | None) -> str:
+    """Return a time in unix seconds with how long ago that is: "2026-11-22T12:00:00Z (3 days ago)"."""
+    made = when(unix)
+    return f"{made} ({age(made)})" if made.endswith("Z") else made

@@ -1,19 +1,22 @@
-"""`convert-backup`: a backup file to the input of Core Lightning's `recoverchannel`."""
+"""`convert-backup`: a backup file to the input of Core Lightning's `recoverchannel`, or to its emergency.recover."""
 
-import shlex
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import click
 
+from vls_backup.advice import advice
 from vls_backup.atomic import write_atomic
 from vls_backup.backup_file import Head
 from vls_backup.backup_stream import no_garbage_collection
 from vls_backup.channels import CHANNEL_TYPES, WARNINGS, Channel, Fault, read_channels
 from vls_backup.console import emit, printable, say, say_age
+from vls_backup.emergency import emergency_file, seed_of
 from vls_backup.errors import BackupError, IncompleteError
 from vls_backup.given import address_options, given_addresses, noting
+from vls_backup.options import FILE
 from vls_backup.scb import MIN_INDEX, Scb, channel_id_v1, encode_scb, parse_scb
+from vls_backup.second_pass import second_pass as for_second_pass
 
 _NAMED_AT_MOST = 5
 
@@ -120,63 +123,77 @@ def say_what_is_missing(result: Conversion) -> None:
         say(f"Skipped {printable(key)}: missing_peer_addr: {WARNINGS['missing_peer_addr']}")
 
 
-def _say_what_next(backup: Head, result: Conversion, output: str | None) -> None:
+def _say_what_was_done(backup: Head, result: Conversion) -> None:
     for key, warning in result.warnings:
         say(f"Warning: {key}: {warning}: {WARNINGS[warning]}")
     left_out = len(result.faulty) + len(result.incomplete)
     say(f"Converted {len(result.scbs)} channels of node {backup.node_id.hex()}, left out {left_out}.")
     say_age(backup.created_at)
-    say(_ADVICE.format(file=shlex.quote(printable(output)) if output else "FILE"))
-
-
-_ADVICE = r"""
-This is a safety net for a node that is lost for good, never a way to move it: do not run the old node and the
-recovered one side by side. Peers punish an old state by taking the whole channel.
-
-Give lightningd one SCB per call: of a call with a bad one in it, lightningd stores nothing. `vls-backup recover` does
-that, and follows the money; or this loop:
-  for scb in $(jq -r '.scb[]' {file}); do lightning-cli recoverchannel "[\"$scb\"]"; done
-
-Dual-funded (v2) channels are not supported: their channel ids cannot be told from a signer's state.
-What comes before and after is in docs/recovery.md."""
 
 
 _EXAMPLES = """\b
 Examples:
   vls-backup convert-backup --path backup.json --output cln-recoverchannel.json
   vls-backup convert-backup --path backup.json --output cln-recoverchannel.json --peer-addr ID@203.0.113.7:9735
+  vls-backup convert-backup --path backup.json --format emergency-recover --hsm-secret hsm_secret --output scb.recover
 """
 
 
 @click.command(epilog=_EXAMPLES)
-@click.option("--path", required=True, metavar="FILE", help="The backup file; - reads standard input.")
-@click.option("--format", "form", type=click.Choice(["cln"]), default="cln", show_default=True, help="What to make.")
-@click.option("--output", metavar="FILE", help="Write here instead of to standard output.")
+@click.option("--path", required=True, type=FILE, metavar="FILE", help="The backup file; - reads standard input.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["cln", "emergency-recover"]),
+    default="cln",
+    show_default=True,
+    help="What to make: recoverchannel's input, or the file that emergencyrecover reads.",
+)
+@click.option("--output", type=FILE, metavar="FILE", help="Write here instead of to standard output.")
 @click.option("--skip-incomplete", is_flag=True, help="Leave out channels without an address, and damaged ones.")
+@click.option("--hsm-secret", type=FILE, metavar="FILE", help="For emergency-recover: the seed in lightningd's file.")
+@click.option("--second-pass", is_flag=True, help="Only channels of which a penalty leaves our own output behind.")
 @address_options
 def command(
-    path: str, form: str, output: str | None, skip_incomplete: bool, peer_addr: tuple[str, ...], peers: tuple[str, ...]
+    path: str,
+    form: str,
+    output: str | None,
+    skip_incomplete: bool,
+    hsm_secret: str | None,
+    second_pass: bool,
+    peer_addr: tuple[str, ...],
+    peers: tuple[str, ...],
 ) -> int:
-    """Make Core Lightning's recoverchannel input of a backup.
+    """Make Core Lightning's recovery input of a backup: for recoverchannel, or its emergency.recover.
 
     The result goes to standard output; what was left out, warnings and advice go to standard error. The exit status is
     3 when damaged channels were left out, though the others were converted.
     """
+    if (form == "emergency-recover") != (hsm_secret is not None):
+        raise click.UsageError("--format emergency-recover and --hsm-secret FILE go together.")
+    if hsm_secret is not None and output is None:
+        raise click.UsageError("--format emergency-recover makes a binary file: name it with --output FILE.")
     given = given_addresses(peer_addr, peers)
     notes: list[str] = []
     backup, found = read_channels(path, given)
-    result = convert(noting(found, given, notes))
+    seed = seed_of(backup.node_id, hsm_secret, path) if hsm_secret is not None else None
+    found = noting(found, given, notes)
+    result = convert(for_second_pass(found) if second_pass else found)
     for note in notes:
         say(note)
     if not skip_incomplete:
         refuse_incomplete(backup, result)
     say_what_is_missing(result)
     if not result.scbs:
-        raise IncompleteError(f"{backup.name}: no complete channel: there is nothing that lightningd could recover")
+        kind = "channel that needs a second pass" if second_pass else "complete channel"
+        raise IncompleteError(f"{backup.name}: no {kind}: there is nothing that lightningd could recover")
     parts = recoverchannel_json(result.scbs)
     if output is None:
         emit("".join(parts))
-    else:
+    elif seed is None or hsm_secret is None:
         write_atomic(output, map(str.encode, parts), inputs=[path])
-    _say_what_next(backup, result, output)
+    else:
+        write_atomic(output, [emergency_file(result.scbs, seed)], inputs=[path, hsm_secret])
+    _say_what_was_done(backup, result)
+    say(advice(form, second_pass, path, output))
     return IncompleteError.exit_status if result.faulty else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import click
 
 from vls_backup.console import printable, say
 from vls_backup.errors import BackupError, BoardError
+from vls_backup.options import PORT
 from vls_backup.progress import progress_bar
 from vls_backup.transport import at_prompt, wait_for_loop
 
@@ -61,9 +63,21 @@ _FROM_LIB = {"sdcard": "sdcard@0.2.0"}
 _VM = "import sys\nprint(sys.implementation.name, getattr(sys.implementation, '_mpy', 0) & 0xFF)\n"
 
 
+def _complete_board(_context: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    with suppress(BackupError):  # there is no firmware
+        return [name for name in _boards(firmware_folder()) if name.startswith(incomplete)]
+    return []
+
+
 @click.command("deploy", epilog=_EXAMPLES)
-@click.option("--board", required=True, metavar="NAME", help="Which board: a name that the firmware was built for.")
-@click.option("--port", required=True, help="The board's serial port, for instance /dev/ttyACM0.")
+@click.option(
+    "--board",
+    required=True,
+    metavar="NAME",
+    shell_complete=_complete_board,
+    help="Which board: a name that the firmware was built for.",
+)
+@click.option("--port", required=True, type=PORT, help="The board's serial port, for instance /dev/ttyACM0.")
 def command(board: str, port: str) -> None:
     """Put the firmware onto a board that runs MicroPython.
 
@@ -98,7 +112,7 @@ def firmware_folder() -> Path:
 
 def built_files(folder: Path, board: str) -> dict[str, bytes]:
     """Return {path on the board: content} of what was built for board. Raises UsageError, BackupError."""
-    known = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    known = _boards(folder)
     if board not in known:
         raise click.UsageError(f"--board {board}: there is no firmware for it. There is for: {', '.join(known)}.")
     paths = [path for path in (folder / board).rglob("*") if path.is_file()]
@@ -111,6 +125,10 @@ def built_files(folder: Path, board: str) -> dict[str, bytes]:
             f"everything in {folder / board} onto its drive CIRCUITPY"
         )
     return files
+
+
+def _boards(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_dir())
 
 
 def _check_vm(prompt: Any, files: dict[str, bytes]) -> None:

@@ -8,6 +8,7 @@ import click
 from vls_backup.backup_file import Backup, read_backup
 from vls_backup.compare import MISSING, Comparison, changed_fields, compare, decoded
 from vls_backup.console import age, emit, printable
+from vls_backup.options import FILE
 
 _LONGEST = 80  # characters of a value that are worth showing
 
@@ -20,8 +21,8 @@ _NEWER = {
 
 
 @click.command(epilog="\b\nExample:\n  vls-backup diff backup-of-may.json backup.json")
-@click.argument("old", metavar="OLD")
-@click.argument("new", metavar="NEW")
+@click.argument("old", type=FILE, metavar="OLD")
+@click.argument("new", type=FILE, metavar="NEW")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(old: str, new: str, as_json: bool) -> None:
     """Tell what changed between two backup files of one node, and which is newer.

@@ -57,6 +57,20 @@ class FieldError(ValueError):
         super().__init__(f"field {field}: {reason}" if field else reason)
 
 
+def cannot_read(name: str, error: OSError) -> BackupError:
+    """Return the error that says why the file name can't be read, and what to do."""
+    reason = f"{name}: cannot be read: {error.strerror or error}"
+    return BackupError(f"{reason}. {_REMEDIES.get(type(error), 'Try another copy of it, or another drive')}")
+
+
+_REMEDIES: dict[type[OSError], str] = {
+    FileNotFoundError: "Check its name and its folder",
+    NotADirectoryError: "Check its name and its folder",
+    IsADirectoryError: "Name a file in it",
+    PermissionError: "Run this as the user who may read it (ls -l shows who)",
+}
+
+
 EXIT_STATUS_HELP = """\
 Exit status:
   0    done
@@ -69,4 +83,5 @@ Exit status:
   7    the seed is not this backup's
   8    lightningd: no answer, or not the one to recover with (another node, too old, not fresh, not in sync)
   9    recovered, but for channels that need a repair or a second pass
-  130  stopped by Ctrl-C"""
+  130  stopped by Ctrl-C
+  141  the program that read standard output went away"""

@@ -11,6 +11,7 @@ import click
 from vls_backup.backup_file import read_backup
 from vls_backup.console import printable, say
 from vls_backup.errors import BackupError, BoardError
+from vls_backup.options import FILE, PORT
 from vls_backup.push import say_snapshot
 from vls_backup.transport import open_board
 from vls_backup.vault import State, Vault, state_of
@@ -49,14 +50,21 @@ class Watched:
 
 
 @click.command("follow", epilog=_EXAMPLE)
-@click.option("--path", required=True, metavar="FILE", help="The backup file to watch.")
-@click.option("--port", required=True, help="The board's serial port, for instance /dev/ttyACM0.")
+@click.option("--path", required=True, type=FILE, metavar="FILE", help="The backup file to watch.")
+@click.option("--port", required=True, type=PORT, help="The board's serial port, for instance /dev/ttyACM0.")
 @click.option("--interval", type=click.FloatRange(0.1), default=2.0, show_default=True, help="Seconds between looks.")
 def command(path: str, port: str, interval: float) -> None:
     """Watch a backup file and give each new state to a board, until Ctrl-C.
 
     The file may be replaced, half-written or gone for a while, and the board unplugged: what was missed is made up for.
     """
+    if path == "-":
+        raise click.UsageError("--path -: standard input cannot be watched: name the file that the signer keeps.")
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise BackupError(
+            f"{path}: cannot be watched: there is no folder {folder}. Name the file that the signer keeps"
+        )
     watched = Watched(path)
     state: State | None = None
     wait = interval

@@ -9,9 +9,10 @@ import msgspec
 
 from backup_format import frames
 from backup_format.layout import get_u32
-from vls_backup.console import age, printable, say, when
+from vls_backup.console import printable, say, when_and_age
 from vls_backup.errors import BoardError
 from vls_backup.link import Link, LinkError
+from vls_backup.options import PORT
 from vls_backup.progress import progress_bar
 from vls_backup.snapshots import ask, status
 from vls_backup.status import strategy_words
@@ -51,7 +52,7 @@ class Survey(msgspec.Struct, frozen=True):
 
 
 @click.command("format", epilog=_EXAMPLES)
-@click.option("--port", required=True, help="The board's serial port, for instance /dev/ttyACM0.")
+@click.option("--port", required=True, type=PORT, help="The board's serial port, for instance /dev/ttyACM0.")
 @click.option("--yes", is_flag=True, help="Don't ask: for scripts.")
 @click.option(
     "--erase-backups",
@@ -107,9 +108,7 @@ def _words(found: Survey) -> str:
         text = f"{medium} It holds backups of {_nodes(found)}."
         if found.snapshot is None:
             return f"{text} None of them is whole."
-        made = when(found.time)
-        old = f", {age(made)}" if made.endswith("Z") else ""
-        return f"{text} The newest is snapshot {found.snapshot}: {found.channels} channels, {made}{old}."
+        return f"{text} The newest is snapshot {found.snapshot}: {found.channels} channels, {when_and_age(found.time)}."
     if found.content == "newer":
         return (
             f"{medium} It holds backups of {_nodes(found)}, written by a newer firmware than this board's: only that "

@@ -16,8 +16,9 @@ import msgspec
 
 from vls_backup.channels import Channel, Fault
 from vls_backup.console import printable, say
-from vls_backup.errors import BackupError, FieldError
+from vls_backup.errors import BackupError, FieldError, cannot_read
 from vls_backup.fields import bytes_from_hex, point_from_hex
+from vls_backup.options import FILE
 from vls_backup.peers import BACKUP, TYPED, Addresses, PeerAddress, best, peer_address
 
 _KINDS = ("ipv4", "ipv6", "dns", "torv3")  # listnodes' names, the likeliest to be reached first
@@ -61,6 +62,7 @@ def address_options(command: _Command) -> _Command:
     )
     files = click.option(
         "--peers",
+        type=FILE,
         multiple=True,
         metavar="FILE",
         help="Where peers can be reached: what lightning-cli listnodes or listpeers printed, or lines of ID HOST:PORT.",
@@ -116,7 +118,7 @@ def _read(name: str) -> Iterator[tuple[bytes, PeerAddress]]:
         with open(name, "rb") as file:
             data = file.read()
     except OSError as error:
-        raise BackupError(f"{name}: cannot be read: {error.strerror or error}") from error
+        raise cannot_read(name, error) from error
     try:
         yield from _from_lightningd(data, name) if data.lstrip()[:1] in (b"{", b"[") else _from_lines(data, name)
     except FieldError as error:

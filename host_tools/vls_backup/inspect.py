@@ -11,6 +11,7 @@ from vls_backup.channels import WARNINGS, Channel, Fault, read_channels
 from vls_backup.console import age, emit, printable, say, say_age
 from vls_backup.errors import BackupError
 from vls_backup.given import address_options, given_addresses, noting
+from vls_backup.options import FILE
 from vls_backup.scb import channel_id_v1
 from vls_backup.shachain import STORED_SIZE
 
@@ -120,7 +121,7 @@ def _next_step(found: dict[str, Any], file: str) -> str:
 
 
 @click.command(epilog="\b\nExample:\n  vls-backup inspect-backup --path backup.json --format text")
-@click.option("--path", required=True, metavar="FILE", help="The backup file; - reads standard input.")
+@click.option("--path", required=True, type=FILE, metavar="FILE", help="The backup file; - reads standard input.")
 @click.option(
     "--format",
     "form",

@@ -11,9 +11,10 @@ import msgspec
 from vls_backup.atomic import check_output, write_atomic
 from vls_backup.backup_file import parse_backup, read_backup
 from vls_backup.compare import compare
-from vls_backup.console import age, emit, printable, say, when
+from vls_backup.console import emit, printable, say, when, when_and_age
 from vls_backup.errors import BackupError, NoSnapshotError, OutputError
 from vls_backup.link import Link
+from vls_backup.options import FILE, PORT
 from vls_backup.progress import progress_bar
 from vls_backup.snapshots import (
     Listed,
@@ -36,8 +37,8 @@ _MOST = 2**32 - 1  # a snapshot's number is a u32
 
 
 @click.command("pull", epilog=_EXAMPLES)
-@click.option("--port", required=True, help="The board's serial port, for instance /dev/ttyACM0.")
-@click.option("--output", type=click.Path(), help="Write the backup to this file; without it, to stdout.")
+@click.option("--port", required=True, type=PORT, help="The board's serial port, for instance /dev/ttyACM0.")
+@click.option("--output", type=FILE, metavar="FILE", help="Write the backup to this file; without it, to stdout.")
 @click.option(
     "--generation",
     type=click.IntRange(-_MOST, _MOST),
@@ -129,11 +130,9 @@ def _print_list(found: list[Listed], as_json: bool) -> None:
 
 def _say_what(snapshot: Snapshot) -> None:
     commit = snapshot.commit
-    made = when(commit.time)
     say(
         f"Snapshot {commit.number} of node {snapshot.node_id}: {commit.channels} recoverable channels, "
-        f"{len(snapshot.entries)} entries, {made}{f' ({age(made)})' if made.endswith('Z') else ''}, "
-        f"trigger {commit.trigger}."
+        f"{len(snapshot.entries)} entries, {when_and_age(commit.time)}, trigger {commit.trigger}."
     )
 
 
@@ -175,6 +174,9 @@ def _say_what_is_missing(link: Link, snapshot: Snapshot) -> None:
             f"(strategy {says.get('strategy')})."
         )
     else:
-        say("No request changed a channel since then.")
+        say(
+            "The board has seen no change of a channel since then. It knows of none from before its last start, unless "
+            "the node connected to it again: there may be later ones."
+        )
     if says.get("last_error"):
         say(printable(f"Warning: the board's last attempt at a snapshot failed: {says['last_error']}."))

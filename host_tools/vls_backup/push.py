@@ -7,6 +7,7 @@ import click
 from vls_backup.backup_file import read_backup
 from vls_backup.console import printable, say
 from vls_backup.link import Link
+from vls_backup.options import FILE, PORT
 from vls_backup.snapshots import status
 from vls_backup.transport import open_board
 from vls_backup.vault import Vault, state_of
@@ -18,8 +19,8 @@ Example:
 
 
 @click.command("push", epilog=_EXAMPLE)
-@click.option("--path", required=True, metavar="FILE", help="A backup file, glcli's or ours; - reads standard input.")
-@click.option("--port", required=True, help="The board's serial port, for instance /dev/ttyACM0.")
+@click.option("--path", required=True, type=FILE, metavar="FILE", help="The backup file; - reads standard input.")
+@click.option("--port", required=True, type=PORT, help="The board's serial port, for instance /dev/ttyACM0.")
 def command(path: str, port: str) -> None:
     """Put the state of a backup file onto a board that serves as a vault.
 

@@ -1,9 +1,11 @@
-"""The signer's seed: read from lightningd's hsm_secret or from words, and what shows whether a backup is of that seed.
+"""The signer's seed: what shows whether a backup is of that seed, and the key of lightningd's emergency.recover.
 
-Node id (read in Core Lightning's hsmd and VLS's native key derivation, style 1): the public key of HKDF-SHA256(seed, no
-salt, "nodeid"). State signatures (read in Greenlight's gl-client): ECDSA, compact, by HKDF-SHA256(seed, no salt,
+A seed is 32 bytes, or the 64 that BIP-39 makes of words. Node id (read in Core Lightning's hsmd and VLS's native key
+derivation, style 1): the public key of HKDF-SHA256(first 32 bytes, no salt, "nodeid"). State signatures (read in
+Greenlight's gl-client, which keeps 32 bytes): ECDSA, compact, by HKDF-SHA256(first 32 bytes, no salt,
 "greenlight/state-signing/v1") over SHA-256 of that name, a zero byte, the key with its length before it, the version,
-the canonical value with its length before it. Lengths are u32, the version u64, big-endian.
+the canonical value with its length before it. Lengths are u32, the version u64, big-endian. Key of emergency.recover
+(read in Core Lightning's hsmd and chanbackup): HKDF-SHA256 of all bytes by "derived secrets", of that by "scb secret".
 
 Nothing here puts a secret into a message.
 """
@@ -24,13 +26,12 @@ NATIVE_STYLE = 1
 """VLS's `key_derivation_style` for which the node id is derived as here."""
 
 _SIZE = 32
-_ENCRYPTED_SIZE = 73  # an hsm_secret that lightningd encrypted with a passphrase
 _WORDS = (12, 15, 18, 21, 24)
 _SIGNING = b"greenlight/state-signing/v1"
 
 
 class Seed:
-    """One seed (bytes: mostly 32, or 64), which shows nothing of itself when it is printed."""
+    """One seed (32 or 64 bytes), which shows nothing of itself when it is printed."""
 
     def __init__(self, secret: bytes) -> None:
         """Keep the secret."""
@@ -46,9 +47,18 @@ class Seed:
         return self._derived(_SIGNING).public_key
 
     def _derived(self, info: bytes) -> coincurve.PrivateKey:
-        """Return the key that HKDF-SHA256 (RFC 5869) makes of the seed: no salt, 32 bytes, so one round."""
-        extracted = hmac.digest(bytes(32), self._secret, "sha256")
-        return coincurve.PrivateKey(hmac.digest(extracted, info + b"\1", "sha256"))
+        return coincurve.PrivateKey(_hkdf(self._secret[:_SIZE], info))
+
+    def scb_key(self) -> bytes:
+        """Return the key (32 bytes) under which lightningd keeps its emergency.recover.
+
+        It depends on the form of the hsm_secret too: with words in it, on all 64 bytes, and else on 32.
+        """
+        return _hkdf(_hkdf(self._secret, b"derived secrets"), b"scb secret")
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 of the seed."""
+        return hashlib.sha256(self._secret).digest()
 
     def signed(self, key: str, entry: Entry[msgspec.Raw]) -> bool:
         """Tell whether the entry's signature is this seed's, over the value as it stands or with its fields sorted."""
@@ -61,6 +71,12 @@ class Seed:
             self._state_key.verify(signature, state_digest(key, entry.version, value), hasher=None)
             for value in _canonical(entry.value)
         )
+
+
+def _hkdf(secret: bytes, info: bytes) -> bytes:
+    """Return what HKDF-SHA256 (RFC 5869) makes of a secret: no salt, 32 bytes, so one round."""
+    extracted = hmac.digest(bytes(_SIZE), secret, "sha256")
+    return hmac.digest(extracted, info + b"\1", "sha256")
 
 
 def state_digest(key: str, version: int, value: bytes) -> bytes:
@@ -80,33 +96,13 @@ def _canonical(value: msgspec.Raw) -> list[bytes]:
     return texts if text == texts[0] else [*texts, text]
 
 
-def read_secret(path: str) -> list[Seed]:
-    """Return the seeds that the hsm_secret file at path can mean. Raise BackupError."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError as error:
-        raise BackupError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if len(data) == _SIZE:
-        return [Seed(data)]
-    if len(data) == _ENCRYPTED_SIZE:
-        raise BackupError(f"{path}: is encrypted: decrypt a copy of it with lightning-hsmtool decrypt, and give that")
-    try:
-        text = data.removeprefix(bytes(_SIZE)).decode().strip()
-        return [Seed(bytes.fromhex(text))] if len(text) == 2 * _SIZE else from_words(text)
-    except (ValueError, BackupError):
-        raise BackupError(
-            f"{path}: is no hsm_secret: it must be {_SIZE} bytes, their hex, or the words of a mnemonic"
-        ) from None
+def from_words(text: str, passphrase: str = "") -> Seed:
+    """Return the seed (64 bytes) that a BIP-39 mnemonic means. Raise BackupError.
 
-
-def from_words(text: str) -> list[Seed]:
-    """Return the seeds that a BIP-39 mnemonic (no passphrase) can mean. Raise BackupError.
-
-    Greenlight takes the first 32 bytes of what BIP-39 makes of it, lightningd's own hsm_secret all 64.
+    Greenlight keeps the first 32 bytes of it, lightningd all 64; both have the same node id.
     """
     words = unicodedata.normalize("NFKD", text).lower().split()
     if len(words) not in _WORDS:
         raise BackupError(f"a mnemonic has 12 to 24 words, not {len(words)}")
-    secret = hashlib.pbkdf2_hmac("sha512", " ".join(words).encode(), b"mnemonic", 2048)
-    return [Seed(secret[:_SIZE]), Seed(secret)]
+    salt = unicodedata.normalize("NFKD", "mnemonic" + passphrase)
+    return Seed(hashlib.pbkdf2_hmac("sha512", " ".join(words).encode(), salt.encode(), 2048))

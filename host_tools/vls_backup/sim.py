@@ -10,6 +10,7 @@ import click
 from vls_backup.atomic import check_output
 from vls_backup.console import emit, say
 from vls_backup.errors import BackupError
+from vls_backup.options import FILE
 
 _EXAMPLES = """\b
 Example (two terminals):
@@ -19,7 +20,7 @@ Example (two terminals):
 
 
 @click.command("sim", epilog=_EXAMPLES)
-@click.option("--flash", type=click.Path(dir_okay=False), default="flash.bin", show_default=True,
+@click.option("--flash", type=FILE, metavar="FILE", default="flash.bin", show_default=True,
               help="The file that is the board's flash; made if it is missing.")  # fmt: skip
 @click.option("--strategy", default="new-channels-only", show_default=True,
               help="never, new-channels-only or periodic:N.")  # fmt: skip

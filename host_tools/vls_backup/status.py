@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from vls_backup.console import emit, printable, when
+from vls_backup.console import emit, printable, when_and_age
+from vls_backup.options import PORT
 from vls_backup.snapshots import list_snapshots, status
 from vls_backup.transport import open_board
 
 
 @click.command("status", epilog="\b\nExample:\n  vls-backup status --port /dev/ttyACM0")
-@click.option("--port", required=True, help="The board's serial port, for instance /dev/ttyACM0.")
+@click.option("--port", required=True, type=PORT, help="The board's serial port, for instance /dev/ttyACM0.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(port: str, as_json: bool) -> None:
     """Tell how a board's backups are doing: storage, strategy, snapshots, failures. Nothing on it is changed."""
@@ -36,7 +37,7 @@ def strategy_words(says: dict[str, Any]) -> str:
 def _rows(says: dict[str, Any]) -> list[tuple[str, str]]:
     newest = "none yet"
     if says["snapshot"] is not None:
-        newest = f"number {says['snapshot']}, {when(says['time'])} (trigger {says['trigger']})"
+        newest = f"number {says['snapshot']}, {when_and_age(says['time'])}, trigger {says['trigger']}"
     storage = f"{says['size']:,} bytes" if says["size"] else "not readable"
     return [
         ("board", f"{says['board']}, firmware {says['firmware']}, chip {says.get('chip') or 'without a number'}"),

@@ -1,8 +1,6 @@
 """`vls-backup verify`: everything that can be known of a backup without the network."""
 
-import getpass
 import json
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +11,9 @@ from vls_backup.backup_file import TOMBSTONE_VERSION, Backup, read_backup
 from vls_backup.channels import WARNINGS, Channel, Fault, channels_of
 from vls_backup.console import age, emit, printable
 from vls_backup.errors import BackupError, IncompleteError, WrongSeedError
-from vls_backup.seed import NATIVE_STYLE, Seed, from_words, read_secret
+from vls_backup.options import FILE
+from vls_backup.secret_file import ask_unseen, cannot_ask, read_secret
+from vls_backup.seed import NATIVE_STYLE, Seed, from_words
 from vls_backup.shachain import INDEX_END, indexes_of
 
 _OWN_PREFIXES = ("nodes/", "nodestates/", "allowlists/", "trackers/")
@@ -55,8 +55,8 @@ class Report(msgspec.Struct):
     unsigned: int = 0
 
 
-def check(backup: Backup, seeds: list[Seed]) -> Report:
-    """Check the backup, and if there are seeds, whether it is of one of them."""
+def check(backup: Backup, seed: Seed | None) -> Report:
+    """Check the backup, and if there is a seed, whether it is of that."""
     report = Report(backup.name, backup.node_id.hex(), backup.created_at, len(backup.values))
     report.damaged += _wrong_entries(backup)
     report.warnings += [("", text) for text in _clock(backup.created_at)]
@@ -71,8 +71,8 @@ def check(backup: Backup, seeds: list[Seed]) -> Report:
             fault = item.address and item.address.fault
             why = f"the peer's address {fault}" if fault else WARNINGS["missing_peer_addr"]
             report.incomplete.append((item.key, why))
-    if seeds:
-        _check_seed(backup, seeds, report)
+    if seed is not None:
+        _check_seed(backup, seed, report)
     return report
 
 
@@ -118,22 +118,21 @@ def _missing_secrets(backup: Backup, channel: Channel) -> Iterator[str]:
         )
 
 
-def _check_seed(backup: Backup, seeds: list[Seed], report: Report) -> None:
+def _check_seed(backup: Backup, seed: Seed, report: Report) -> None:
     """Tell a wrong seed from damage: signatures that fit prove the seed, whatever else doesn't."""
     live = {key: entry for key, entry in backup.values.items() if entry.signature}
-    right = {seed: {key for key, entry in live.items() if seed.signed(key, entry)} for seed in seeds}
-    seed = max(seeds, key=lambda seed: (len(right[seed]), seed.node_id == backup.node_id))
+    right = {key for key, entry in live.items() if seed.signed(key, entry)}
     same_node = seed.node_id == backup.node_id
-    if not right[seed] and not same_node:
+    if not right and not same_node:
         report.seed = "wrong" if live or _is_native(backup) else "cannot be told"
         return
     report.seed = "fits"
     report.unsigned = len(backup.values) - len(live)
-    report.signatures_right = len(right[seed])
-    report.signatures_wrong = len(live) - len(right[seed])
+    report.signatures_right = len(right)
+    report.signatures_wrong = len(live) - len(right)
     if not same_node and _is_native(backup):
         report.damaged.append(("", f"node_id is {backup.node_id.hex()}, but the seed's node is {seed.node_id.hex()}"))
-    for key in sorted(live.keys() - right[seed]):
+    for key in sorted(live.keys() - right):
         report.damaged.append((key, "its signature is not the signer's: the entry was changed after it was signed"))
 
 
@@ -185,13 +184,6 @@ def judge(report: Report) -> None:
         )
 
 
-def _ask_words() -> list[Seed]:
-    """Ask for the mnemonic, unseen; where no person sits at a terminal, take the first line of standard input."""
-    if sys.stdin is not None and sys.stdin.isatty():
-        return from_words(getpass.getpass("The words of the seed (they are not shown): "))
-    return from_words(sys.stdin.readline() if sys.stdin is not None else "")
-
-
 _EXAMPLES = """\b
 Examples:
   vls-backup verify --path backup.json
@@ -201,8 +193,8 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.option("--path", required=True, metavar="FILE", help="The backup file; - reads standard input.")
-@click.option("--hsm-secret", metavar="FILE", help="The signer's seed, as lightningd or glcli keeps it.")
+@click.option("--path", required=True, type=FILE, metavar="FILE", help="The backup file; - reads standard input.")
+@click.option("--hsm-secret", type=FILE, metavar="FILE", help="The signer's seed, as lightningd or glcli keeps it.")
 @click.option("--mnemonic", is_flag=True, help="Ask for the words of the seed, without showing them.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(path: str, hsm_secret: str | None, mnemonic: bool, as_json: bool) -> None:
@@ -215,7 +207,11 @@ def command(path: str, hsm_secret: str | None, mnemonic: bool, as_json: bool) ->
     if mnemonic and (hsm_secret is not None or path == "-"):
         raise click.UsageError("--mnemonic goes neither with --hsm-secret nor with --path -.")
     backup = read_backup(path)
-    seeds = _ask_words() if mnemonic else read_secret(hsm_secret) if hsm_secret is not None else []
-    report = check(backup, seeds)
+    seed = None
+    if mnemonic:
+        seed = from_words(ask_unseen("The words of the seed"))
+    elif hsm_secret is not None:
+        seed = read_secret(hsm_secret, cannot_ask if path == "-" else ask_unseen)
+    report = check(backup, seed)
     emit(json.dumps(msgspec.structs.asdict(report), indent=2) + "\n" if as_json else as_text(report))
     judge(report)

@@ -20,6 +20,7 @@ def test_words_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
     assert "never a way to move it" in ran.err
     assert "side by side" in ran.err
     assert "one SCB per call" in ran.err
+    assert f"\n  vls-backup recover --path {MIXED} --rpc " in ran.err
     assert '''lightning-cli recoverchannel "[\\"$scb\\"]"''' in ran.err
     assert "Dual-funded (v2) channels are not supported" in ran.err
 

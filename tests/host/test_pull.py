@@ -98,11 +98,14 @@ def test_how_stale(board: SimulatedBoard) -> None:
     """The age, what is unwritten, and that an older snapshot is an older one."""
     done = pull(board)
     assert re.search(r"Snapshot \d+ of node .*\((just now|\d+ minutes? ago)\)", done.stderr)
-    assert "\nNo request changed a channel since then.\n" in done.stderr
+    assert (
+        "\nThe board has seen no change of a channel since then. It knows of none from before its last start"
+        in done.stderr
+    )
     newest = json.loads(pull(board, "--list", "--json").stdout)[-1]["number"]
     done = pull(board, "--generation", "-2")
     assert f"Warning: this is an older state: the board's newest snapshot is number {newest}.\n" in done.stderr
-    assert "No request changed" not in done.stderr
+    assert "no change of a channel" not in done.stderr
 
 
 def slowly(link: Link, message: bytes, meanwhile: Callable[[], None]) -> bytes:

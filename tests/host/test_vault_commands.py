@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +53,8 @@ def test_push_and_status(tmp_path: Path) -> None:
         assert (says["snapshot"], says["snapshots"], says["channels"], says["failures"]) == (2, 2, 6, 0)
         assert says["strategy"] == "periodic" and abs(says["clock"] - time.time()) < 60
         text = vls_backup("status", "--port", board.port).stdout
-        assert "number 2" in text and "periodic:1" in text and "6 recoverable" in text
+        assert re.search(r"number 2, 20.*Z \(just now\), trigger [a-z-]+\n", text)
+        assert "periodic:1" in text and "6 recoverable" in text
 
 
 def test_another_nodes_backup_is_refused(tmp_path: Path) -> None:

@@ -189,11 +189,11 @@ RECORDED_ROOT = (  # what a running lightningd made of these words
 )
 
 
-@pytest.mark.parametrize("size", [32, 64])
-def test_mnemonic(size: int, backup: Any, tmp_path: Path) -> None:
-    """Greenlight's 32 bytes and lightningd's 64; through a pipe here."""
-    seed = from_words(WORDS)[size == 64]
-    path = written(tmp_path, of_seed(backup, bytes.fromhex(RECORDED_ROOT)[:size], seed.node_id.hex()))
+def test_mnemonic(backup: Any, tmp_path: Path) -> None:
+    """The words come through a pipe here. The node of the recorded run had them as its hsm_secret."""
+    node_id = from_words(WORDS).node_id.hex()
+    assert node_id == load(MIXED)["node_id"]
+    path = written(tmp_path, of_seed(backup, bytes.fromhex(RECORDED_ROOT)[:32], node_id))
     for words, status in (
         (WORDS, 0),
         (f"  {WORDS.upper()} ", 0),
@@ -206,7 +206,7 @@ def test_mnemonic(size: int, backup: Any, tmp_path: Path) -> None:
 
 
 def test_a_mnemonic_at_a_terminal_is_not_shown(backup: Any, tmp_path: Path) -> None:
-    path = written(tmp_path, of_seed(backup, bytes.fromhex(RECORDED_ROOT)[:32], from_words(WORDS)[0].node_id.hex()))
+    path = written(tmp_path, of_seed(backup, bytes.fromhex(RECORDED_ROOT)[:32], from_words(WORDS).node_id.hex()))
     child, terminal = pty.fork()
     if child == 0:
         os.execv(sys.executable, [sys.executable, "-m", "vls_backup", "verify", "--path", str(path), "--mnemonic"])
@@ -222,32 +222,6 @@ def test_a_mnemonic_at_a_terminal_is_not_shown(backup: Any, tmp_path: Path) -> N
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, shown
     assert b"seed: fits" in shown
     assert b"orbit" not in shown
-
-
-@pytest.mark.parametrize(
-    ("content", "status", "words"),
-    [
-        (SEED, 0, ""),
-        (SEED.hex().encode() + b"\n", 0, ""),
-        (bytes(32), 7, "another signer's"),
-        (bytes(32) + WORDS.encode(), 7, "another signer's"),
-        (WORDS.encode(), 7, "another signer's"),
-        (bytes(73), 1, "hsmtool decrypt"),
-        (SEED[:31], 1, "is no hsm_secret"),
-        (b"", 1, "is no hsm_secret"),
-        (b"zz" * 32, 1, "is no hsm_secret"),
-        (None, 1, "cannot be read"),
-    ],
-)
-def test_secret_files(
-    content: bytes | None, status: int, words: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "secret"
-    if content is not None:
-        path.write_bytes(content)
-    ran = run(capfd, "verify", "--path", SIGNED, "--hsm-secret", path)
-    assert ran.status == status, ran.err
-    assert words in ran.err
 
 
 def tombstone_with_a_value(backup: Any) -> str:
