@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from vls_backup.convert import convert, refuse_incomplete, say_what_is_missing
 from vls_backup.errors import IncompleteError, LightningdError, UnfinishedError
 from vls_backup.following import follow, say_repair, say_rescan
 from vls_backup.given import address_options, given_addresses, noting
+from vls_backup.options import FILE
 from vls_backup.recovery_rpc import Info, Lightningd, PeerChannel, RefusedError, lightningd
 from vls_backup.scb import channel_id_v1
 from vls_backup.sending import Outcome, look, planned, safe_height, send
@@ -43,9 +45,15 @@ Examples:
 
 @click.command("recover", epilog=_EXAMPLES)
 @click.option(
-    "--rpc", required=True, metavar="PATH", help="lightningd's socket: <lightning-dir>/<network>/lightning-rpc."
+    "--rpc",
+    required=True,
+    type=FILE,
+    metavar="PATH",
+    help="lightningd's socket: <lightning-dir>/<network>/lightning-rpc.",
 )
-@click.option("--path", metavar="FILE", help="The backup file whose channels to send; - reads standard input.")
+@click.option(
+    "--path", type=FILE, metavar="FILE", help="The backup file whose channels to send; - reads standard input."
+)
 @click.option(
     "--watch", is_flag=True, help="Make the peers close, and follow until the money is there. Can be repeated."
 )
@@ -102,7 +110,9 @@ def command(
         if watch:
             follow(node, info.id, addresses, interval, as_json)
         else:
-            say(f"Next: vls-backup recover --rpc {rpc} --watch   (makes the peers close, and follows the money)")
+            say(
+                f"Next: vls-backup recover --rpc {shlex.quote(printable(rpc))} --watch   (makes the peers close, and follows the money)"
+            )
     return status
 
 
