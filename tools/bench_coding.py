@@ -23,7 +23,7 @@ from tools.firmware import WASM
 
 TIME_GOAL = 5.0
 OBSERVE_GOAL = 1.1
-_ROUNDS = 40
+_ROUNDS = 100
 _TIMING = [
     "import gc, bench_time\nbench_time.begin('channel.json')\n",
     *["gc.collect()\n", "bench_time.measure()\n"] * _ROUNDS,

@@ -6,7 +6,15 @@ import time
 
 from backup_format.compact import encode_to
 
-_TICKS = 20000  # microseconds that one measurement takes at least: some clocks are coarse
+try:
+    from js import performance  # the VM's own clock in WebAssembly counts milliseconds
+
+    def _now():
+        return int(performance.now() * 1000)
+except ImportError:
+    _now = time.ticks_us
+
+_TICKS = 500  # microseconds that one measurement takes at least; on a busy machine few longer ones are undisturbed
 
 
 def begin(path):
@@ -34,7 +42,7 @@ class _Timed:
     def __init__(self, call):
         self._call = call
         self._count = 1
-        while min(self._ticks(), self._ticks(), self._ticks()) < _TICKS:  # on a busy machine a single one misleads
+        while min(self._ticks(), self._ticks(), self._ticks()) < _TICKS:
             self._count *= 2
         self.best = 1 << 30
 
@@ -45,10 +53,11 @@ class _Timed:
     def _ticks(self):
         gc.collect()
         call = self._call
-        began = time.ticks_us()
+        call()  # the collection has emptied the processor's caches
+        began = _now()
         for _ in range(self._count):
             call()
-        return time.ticks_diff(time.ticks_us(), began)
+        return time.ticks_diff(_now(), began)
 
 
 def _drop(piece):
