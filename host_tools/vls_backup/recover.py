@@ -110,9 +110,8 @@ def command(
         if watch:
             follow(node, info.id, addresses, interval, as_json)
         else:
-            say(
-                f"Next: vls-backup recover --rpc {shlex.quote(printable(rpc))} --watch   (makes the peers close, and follows the money)"
-            )
+            place = shlex.quote(printable(rpc))
+            say(f"Next: vls-backup recover --rpc {place} --watch   (makes the peers close, and follows the money)")
     return status
 
 
