@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, TypeVar
@@ -115,6 +115,24 @@ def _whole_numbers(link: Link, number: int, progress: Callable[[int, int], None]
     return set()  # overwritten meanwhile
 
 
+def nth_whole(arenas: Iterable[list[Listed]], generation: int, where: str) -> Listed | None:
+    """Return the whole snapshot that generation means (-1: the newest); None if none is whole.
+
+    arenas: as check_snapshots yields them, asked for as far as needed. Raises NoSnapshotError if fewer are whole.
+    """
+    whole: list[Listed] = []
+    for arena in arenas:
+        whole[:0] = [item for item in arena if item.whole]
+        if len(whole) >= -generation:
+            return whole[generation]
+    if not whole:
+        return None
+    raise NoSnapshotError(
+        f"--generation {generation}: {where} holds {len(whole)} whole snapshots; the oldest is number "
+        f"{whole[0].number}."
+    )
+
+
 def status(link: Link) -> dict[str, Any]:
     """Return what the board says of its storage and its backups. Raises BoardError."""
     return ask(link, frames.STATUS, b"", dict[str, Any])
@@ -216,10 +234,14 @@ def decode_units(units: list[bytes], place: Place) -> Snapshot:
 
     place.units is not looked at. Raises FormatError.
     """
-    log = _log(units, place)
+    return decode_log(_log(units, place), place.number, place.end)
+
+
+def decode_log(log: Log, number: int, end: int) -> Snapshot:
+    """Check the log up to the snapshot that has that number and ends there; return it. Raises FormatError."""
     places = Places()
-    for commit, end, whole in whole_commits(log, places, place.end):
-        if commit.number == place.number and end == place.end:
+    for commit, behind, whole in whole_commits(log, places, end):
+        if commit.number == number and behind == end:
             if not whole:
                 raise FormatError("something in it is missing or damaged")
             entries = list(_entries(log, places))
