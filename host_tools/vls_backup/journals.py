@@ -8,9 +8,7 @@ one block, and older states of it in others.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from backup_format.errors import FormatError
@@ -21,6 +19,7 @@ from backup_format.units import MAGIC, NO_NODE, UNIT_HEADER, UnitHeader, parse_u
 from vls_backup.console import say, when
 from vls_backup.errors import BackupError, NoSnapshotError
 from vls_backup.image import BLOCK, Image
+from vls_backup.scattered import Found, by_age, gathered
 from vls_backup.snapshots import Listed, Snapshot, decode_log
 
 _CHUNK = 1 << 20  # bytes read together in the search
@@ -29,7 +28,6 @@ QUIET = 32 << 20
 
 _SMALLEST_PROGRAM, _SMALLEST_ERASE = 128, 256  # bytes
 _LARGEST_ERASE = 1 << 30
-_MOST_MEDIA = 3  # of one node: where units seem to belong to more, they are files
 
 Progress = Callable[[int, int], None]
 
@@ -72,8 +70,8 @@ class Journal:
     first of its units lies.
     """
 
-    def __init__(self, image: Image, found: Sequence[tuple[int, UnitHeader]]) -> None:
-        """found: place and header of each unit, one or more; of two with the same number the newer one counts."""
+    def __init__(self, image: Image, found: Sequence[Found]) -> None:
+        """found: place and header of each unit, one or more; of several with the same number the newest one counts."""
         self.units: dict[int, UnitHeader] = {}
         self.places: dict[int, int] = {}
         self.erase_size: int = found[0][1].erase_size
@@ -83,22 +81,9 @@ class Journal:
         bases = {_base(offset, header) for offset, header in found}
         self._base = bases.pop() if len(bases) == 1 else None
         self.offset = found[0][0] if self._base is None else self._base
-        for offset, header in found if self._base is not None else self._by_age(found):
+        for offset, header in found if self._base is not None else by_age(image, found):
             self.units[header.unit] = header
             self.places[header.unit] = offset
-
-    def _by_age(self, found: Sequence[tuple[int, UnitHeader]]) -> list[tuple[int, UnitHeader]]:
-        """Return the copies of scattered units, the newest of each last: by its sequence, then by how much of it is
-        written. What lies amidst a block is in littlefs' own records: no more than the beginning of a unit."""
-        block = Counter(offset % self.erase_size for offset, _ in found).most_common(1)[0][0]
-
-        def age(item: tuple[int, UnitHeader]) -> tuple[int, bool, int]:
-            offset, header = item
-            data = bytearray(self.erase_size)
-            self._image.read_into(offset, data)
-            return header.sequence, offset % self.erase_size == block, len(data.rstrip(b"\xff"))
-
-        return sorted(found, key=age)
 
     @property
     def node_ids(self) -> list[str]:
@@ -198,14 +183,14 @@ class Search:
         self.searched = 0
         self.newer = ""
         self._image = image
-        found: dict[tuple[int, int], list[tuple[int, UnitHeader]]] = {}
+        found: dict[tuple[int, int], list[Found]] = {}
         for offset, header in self._headers(progress):
             size = header.erase_size
             if _SMALLEST_PROGRAM <= header.program_size <= size and _SMALLEST_ERASE <= size <= _LARGEST_ERASE:
                 found.setdefault((_base(offset, header), size), []).append((offset, header))
-        self.journals = [Journal(image, units) for units in _gathered(found.values())]
+        self.journals = [Journal(image, units) for units in gathered(found.values())]
 
-    def _headers(self, progress: Progress) -> Iterator[tuple[int, UnitHeader]]:
+    def _headers(self, progress: Progress) -> Iterator[Found]:
         image = self._image
         rest = b""
         last = -1
@@ -232,18 +217,6 @@ class Search:
         except FormatError as error:
             self.newer = str(error)
             return None
-
-
-def _gathered(media: Iterable[list[tuple[int, UnitHeader]]]) -> list[list[tuple[int, UnitHeader]]]:
-    """Return the units of each journal, by place: those that lie scattered together."""
-    by_node: dict[tuple[bytes, int], list[list[tuple[int, UnitHeader]]]] = {}
-    for units in media:
-        header = units[-1][1]
-        by_node.setdefault((header.node_id, header.erase_size), []).append(units)
-    journals = []
-    for same in by_node.values():
-        journals += [list(chain.from_iterable(same))] if len(same) > _MOST_MEDIA else same
-    return sorted(journals, key=lambda units: units[0][0])
 
 
 def choose(search: Search, name: str, offset: int | None) -> Journal:

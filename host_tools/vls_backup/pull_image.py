@@ -53,7 +53,11 @@ def _journal(path: str, offset: int | None) -> Iterator[Journal]:
                 f"Searched the first {search.searched // _MIB} MiB of {image.size // _MIB}: no further journal begins "
                 f"in the {QUIET // _MIB} MiB behind this one."
             )
-        yield journal
+        try:
+            yield journal
+        except BackupError:
+            _say_damage(journal)
+            raise
         _say_damage(journal)
 
 

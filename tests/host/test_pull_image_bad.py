@@ -107,6 +107,7 @@ def test_a_damaged_newest_snapshot_is_told(tmp_path: Path, capfd: pytest.Capture
     data[log.place(20)[0]] ^= 1
     ran = run(capfd, "pull", "--image", in_image(tmp_path, bytes(data)))
     assert (ran.status, ran.out) == (1, "") and "holds 3 snapshots, but none is whole" in ran.err
+    assert "Warning: erase unit 0 (bytes 0 to 4095): records in it are damaged" in ran.err
 
 
 def test_a_newer_format_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
