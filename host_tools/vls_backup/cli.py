@@ -17,6 +17,7 @@ COMMANDS = {
     "verify": ("verify", "Check all that can be known of a backup without the network, also against the seed."),
     "diff": ("diff", "Tell what changed between two backups, and which is newer."),
     "convert-backup": ("convert", "Make Core Lightning's recoverchannel input of a backup."),
+    "decode": ("decode", "Show a static channel backup (SCB) field by field, and what is wrong with it."),
     "status": ("status", "Tell how a board's backups are doing."),
     "configure": ("configure", "Set by which strategy a board takes snapshots."),
     "format": ("format", "Erase a board's backup medium, so that backups can begin on it."),
