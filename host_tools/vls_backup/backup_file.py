@@ -111,7 +111,11 @@ def _seekable(file: BinaryIO) -> BufferedReader:
 
 
 def whole_backup(data: bytes, name: str) -> Backup:
-    """Check the file that data is: JSON in any layout, or a board's armoured text. Raise FieldError."""
+    """Check the file that data is: JSON in any layout, a board's armoured text, VLS's own keys. Raise FieldError."""
+    from vls_backup.plain_state import is_plain_state, parse_plain_state  # it imports this module
+
+    if is_plain_state(data):
+        return parse_plain_state(data, name)
     if re.search(rb"^-----BEGIN VLS BACKUP-----\s*$", data, re.MULTILINE):  # no line of JSON
         from vls_backup.armour import backup_file  # it imports this module
 
