@@ -19,6 +19,8 @@ from vls_backup.shachain import INDEX_END, MAX_SECRETS, STORED_SIZE, indexes_of,
 _ABORTS = "lightningd aborts on it, and stores nothing of the whole call"
 _DROPS = "lightningd drops all TLVs without a word: wrong basepoints, no secrets, delay 0"
 _BASEPOINTS = ("revocation", "payment", "htlc", "delayed_payment")
+_MOST_TLVS = 16  # to be named one by one
+_MOST_TYPE = 32  # bytes of a channel type; its bits are shown
 _MOST_SATS = 21_000_000 * 100_000_000
 _TLV_NAMES = {1: "shachain", 3: "basepoints", 5: "opener", 7: "remote_to_self_delay"}
 _WITHOUT = {
@@ -97,16 +99,20 @@ def _head(reader: Reader, found: Explained) -> None:
 
 
 def _channel_type(data: bytes, found: Explained) -> None:
+    found.fields["channel_type"] = data.hex()
+    if len(data) > _MOST_TYPE:
+        found.doubtful.append(f"channel_type has {len(data)} bytes: damage")
+        return
     bits = [at for at in range(8 * len(data)) if data[-1 - at // 8] >> at % 8 & 1]
     name = next((name for name, known in CHANNEL_TYPES.items() if known == data), None)
-    found.fields.update({"channel_type": data.hex(), "channel_type_bits": bits, "commitment_type": name})
+    found.fields.update({"channel_type_bits": bits, "commitment_type": name})
     if name is None:
         found.doubtful.append(f"channel_type has the feature bits {bits}: no type that this tool writes so")
 
 
 def _tlvs(reader: Reader, found: Explained) -> None:
     said = reader.number(4)
-    there = len(reader.rest())
+    there = reader.left
     if said > there:
         found.wrong.append(f"it says that {said} bytes of TLVs follow, but {there} do: lightningd reads past its end")
     elif said < there:
@@ -114,7 +120,9 @@ def _tlvs(reader: Reader, found: Explained) -> None:
     stream = Reader(reader.rest()[:said])
     tlvs: list[tuple[int, bytes]] = []
     try:
-        while stream.rest():
+        while stream.left:
+            if len(tlvs) == _MOST_TLVS:
+                raise ValueError(f"there are more than {_MOST_TLVS}")
             number = stream.bigsize()
             tlvs.append((number, stream.take(stream.bigsize())))
     except ValueError as error:

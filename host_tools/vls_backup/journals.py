@@ -9,15 +9,14 @@ one block, and older states of it in others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from backup_format.errors import FormatError
 from backup_format.live import Places, whole_commits
-from backup_format.log import Log
 from backup_format.records import RECORD_HEADER
 from backup_format.units import MAGIC, NO_NODE, UNIT_HEADER, UnitHeader, parse_unit_header
 from vls_backup.console import say, when
 from vls_backup.errors import BackupError, NoSnapshotError
+from vls_backup.hostlog import HostLog
 from vls_backup.image import BLOCK, Image
 from vls_backup.scattered import Found, by_age, gathered
 from vls_backup.snapshots import Listed, Snapshot, decode_log
@@ -32,10 +31,7 @@ _LARGEST_ERASE = 1 << 30
 Progress = Callable[[int, int], None]
 
 
-_UntypedLog: Any = Log
-
-
-class _NotingLog(_UntypedLog):  # type: ignore[misc]
+class _NotingLog(HostLog):
     """A Log that notes where it met damage: damaged, the erase units."""
 
     def __init__(self, read_into: Callable[..., None], erase_size: int, program_size: int, arena: int) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from backup_format.errors import FormatError
-from backup_format.log import Log
 from backup_format.units import UnitHeader
+from vls_backup.hostlog import HostLog
 from vls_backup.image import Image
 
 Found = tuple[int, UnitHeader]
@@ -58,7 +58,7 @@ def _end_of_records(header: UnitHeader, unit: bytes) -> int:
         at = offset % len(unit)
         buf[:] = unit[at : at + len(buf)]
 
-    log = Log(read_into, len(unit), header.program_size, header.arena)
+    log = HostLog(read_into, len(unit), header.program_size, header.arena)
     try:
         log.add(header)
         return max((position + length for position, _, length, _ in log.checked(header.start)), default=0)

@@ -84,7 +84,7 @@ def decode_scb(data: bytes) -> Scb:
     wireaddr = reader.take(wireaddr_size(reader.rest()))
     txid, vout, funding_sats, size = reader.fields(FUNDING)
     channel_type = reader.take(size)
-    if reader.number(4) != len(reader.rest()):
+    if reader.number(4) != reader.left:
         raise ValueError("the length of the TLVs is not what follows")
     tlvs: list[bytes] = []
     for number in TLV_NUMBERS:
@@ -163,11 +163,16 @@ class Reader:
             raise ValueError("a length is written longer than needed")
         return value
 
+    @property
+    def left(self) -> int:
+        """How many bytes are left."""
+        return len(self._data) - self._at
+
     def rest(self) -> bytes:
         """Return what is left."""
         return self._data[self._at :]
 
     def end(self) -> None:
         """Raise ValueError if something is left."""
-        if self.rest():
-            raise ValueError(f"{len(self.rest())} bytes follow the end")
+        if self.left:
+            raise ValueError(f"{self.left} bytes follow the end")

@@ -130,6 +130,7 @@ BAD = {
     "long length": (with_tlvs(*TLVS[:2], b"\5\xfd\0\1\0", TLVS[3]), f"written longer than needed: {DROPS}"),
     "long number": (with_tlvs(*TLVS[:2], b"\xfd\0\5\1\0", TLVS[3]), f"written longer than needed: {DROPS}"),
     "cut-off TLV": (with_tlvs(*TLVS, b"\x09\x05x"), "cut off after"),
+    "many TLVs": (with_tlvs(*TLVS, b"\x09\0" * 100_000), f"there are more than 16: {DROPS}"),
     "a point off the curve": (
         changed(basepoints=(OFF_CURVE,) * 4),
         f"not on the curve secp256k1: {DROPS}",
