@@ -11,11 +11,9 @@ from backup_format.units import UNIT_HEADER, parse_unit_header
 from vls_backup.errors import FieldError
 from vls_backup.snapshots import Place, decode_units, to_backup_file
 
-_WHOLE = re.compile(
-    rb"-----BEGIN VLS BACKUP-----\s+Snapshot: (\d{1,10})\s+Log-End: (\d{1,10})\s+"
-    rb"(.*?)\n=([0-9a-f]{64})\s+-----END VLS BACKUP-----",
-    re.DOTALL,
-)
+# Possessive, and in two: one pattern for all of it would try each run of blanks in every way.
+_HEAD = re.compile(rb"-----BEGIN VLS BACKUP-----\s++Snapshot: (\d{1,10})\s++Log-End: (\d{1,10})\s")
+_TAIL = re.compile(rb"\n=([0-9a-f]{64})\s++-----END VLS BACKUP-----")
 _AGAIN = "copy the whole text from the board again, from the line that begins it to the line that ends it"
 
 
@@ -24,12 +22,13 @@ def backup_file(text: bytes) -> bytes:
 
     Raises FieldError if a line of it is damaged or missing.
     """
-    found = _WHOLE.search(text)
-    if found is None:
+    head = _HEAD.search(text)
+    tail = _TAIL.search(text, head.end() - 1) if head else None
+    if head is None or tail is None:
         raise FieldError("", f"is no whole armoured backup: a line is damaged, or its end is missing: {_AGAIN}")
-    number, end, lines, digest = found.groups()
-    data = b"".join(_line(line) for line in lines.split())
-    if hashlib.sha256(data).hexdigest().encode() != digest:
+    number, end = head.groups()
+    data = b"".join(_line(line) for line in text[head.end() : tail.start()].split())
+    if hashlib.sha256(data).hexdigest().encode() != tail[1]:
         raise FieldError("", f"is damaged: a line is missing or was changed (its checksum differs): {_AGAIN}")
     try:
         header = parse_unit_header(data[:UNIT_HEADER])

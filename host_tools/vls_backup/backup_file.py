@@ -18,7 +18,7 @@ from typing import Annotated, Any, BinaryIO, Generic, TypeVar, cast
 import msgspec
 
 from vls_backup.errors import BackupError, FieldError, cannot_read
-from vls_backup.fields import point_from_hex
+from vls_backup.fields import laid_out, point_from_hex
 
 VERSION = 1
 U64_MAX = 2**64 - 1
@@ -112,7 +112,11 @@ def _seekable(file: BinaryIO) -> BufferedReader:
 
 
 def whole_backup(data: bytes, name: str) -> Backup:
-    """Check the file that data is: JSON in any layout, or a board's armoured text. Raise FieldError."""
+    """Check the file that data is: JSON in any layout, a board's armoured text, VLS's own keys. Raise FieldError."""
+    from vls_backup.plain_state import is_plain_state, parse_plain_state  # it imports this module
+
+    if is_plain_state(data):
+        return parse_plain_state(data, name)
     if re.search(rb"^-----BEGIN VLS BACKUP-----\s*$", data, re.MULTILINE):  # no line of JSON
         from vls_backup.armour import backup_file  # it imports this module
 
@@ -184,11 +188,15 @@ def _explain(data: bytes, error: msgspec.ValidationError) -> FieldError:
         state = msgspec.json.decode(top.get("state", b"{}"), type=dict[str, dict[str, msgspec.Raw]])
     except FieldError as version_error:
         return version_error
+    except RecursionError:
+        return FieldError("", "is not a backup: JSON nested too deeply")
     except msgspec.MsgspecError:
         return FieldError("", f"is not a backup: {plain(error)}")
     for key, raw in state.get("values", {}).items():
         try:
             msgspec.json.decode(raw, type=Entry[msgspec.Raw])
+        except RecursionError:
+            return FieldError("", f"{key}: JSON nested too deeply")
         except msgspec.MsgspecError as entry_error:
             return FieldError(
                 "", f"{key}: must be [version, value] or [version, value, signature], but {plain(entry_error)}"
@@ -249,6 +257,7 @@ def format_backup(
 
     entries are (key, version, canonical JSON text of the value, signature), tombstones left out, in any order; an
     empty signature is left out of the file. The text of a value is laid out anew, never parsed, so no digit is lost.
+    Raises FieldError for a value that is no JSON.
     """
     lines = [
         "{",
@@ -260,7 +269,10 @@ def format_backup(
     ]
     members = []
     for key, version, value, signature in sorted(entries, key=lambda entry: entry[0].encode()):
-        items = [str(version), _indented(value, 8)]
+        try:
+            items = [str(version), _indented(value, 8)]
+        except FieldError as error:
+            raise FieldError("", f"{key}: {error}") from error
         if signature:
             items.append(_indented(json.dumps(list(signature)).encode(), 8))
         members.append(f"      {_json(key)}: [\n        " + ",\n        ".join(items) + "\n      ]")
@@ -274,4 +286,4 @@ def _json(text: str) -> str:
 
 def _indented(value: bytes, columns: int) -> str:
     # A line feed inside a JSON string is always escaped, so each one here is layout.
-    return msgspec.json.format(value, indent=2).decode().replace("\n", "\n" + " " * columns)
+    return laid_out(value, 2).decode().replace("\n", "\n" + " " * columns)

@@ -18,6 +18,7 @@ COMMANDS = {
     "verify": ("verify", "Check all that can be known of a backup without the network, also against the seed."),
     "diff": ("diff", "Tell what changed between two backups, and which is newer."),
     "convert-backup": ("convert", "Make Core Lightning's recoverchannel input of a backup."),
+    "decode": ("decode", "Show a static channel backup (SCB) field by field, and what is wrong with it."),
     "recover": ("recover", "Give a backup's channels to lightningd, and follow them until the money is there."),
     "status": ("status", "Tell how a board's backups are doing."),
     "configure": ("configure", "Set by which strategy a board takes snapshots."),

@@ -13,7 +13,8 @@ import msgspec
 
 from vls_backup.backup_file import TOMBSTONE_VERSION, Backup, Entry
 from vls_backup.channels import CHANNEL_PREFIX
-from vls_backup.errors import BackupError
+from vls_backup.errors import BackupError, FieldError
+from vls_backup.fields import laid_out
 
 MISSING: Any = object()
 """Stands for a field that isn't there."""
@@ -97,11 +98,14 @@ def _same(one: msgspec.Raw, other: msgspec.Raw) -> bool:
 
 
 def decoded(value: msgspec.Raw) -> Any:
-    """Return the JSON value; its text without layout if Python's reader can't take it (deep nesting, huge numbers)."""
+    """Return the JSON value; its text, without layout if possible, if Python's reader can't take it."""
     try:
         return json.loads(bytes(value))
     except (ValueError, RecursionError):
-        return bytes(msgspec.json.format(value, indent=-1)).decode()
+        try:
+            return laid_out(bytes(value), -1).decode()
+        except FieldError:
+            return bytes(value).decode()
 
 
 def changed_fields(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:

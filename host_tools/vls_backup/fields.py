@@ -3,6 +3,7 @@
 from functools import cache
 
 import coincurve
+import msgspec
 
 from vls_backup.errors import FieldError
 
@@ -38,3 +39,17 @@ def point_from_hex(field: str, text: str) -> bytes:
     if not is_point(data):
         raise FieldError(field, "is not a point on the curve secp256k1")
     return data
+
+
+def laid_out(value: bytes, indent: int) -> bytes:
+    """Return the JSON text value with other blanks between its tokens: indent columns per level, or -1 for none.
+
+    Raise FieldError for what is no JSON, and for what msgspec does not take: deep nesting, half a surrogate pair.
+    """
+    try:
+        value.decode()
+        return msgspec.json.format(value, indent=indent)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FieldError("", f"its value is no JSON text: {error}") from error
+    except RecursionError:
+        raise FieldError("", "its value is JSON nested too deeply") from None

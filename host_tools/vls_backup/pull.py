@@ -16,11 +16,13 @@ from vls_backup.errors import BackupError, NoSnapshotError, OutputError
 from vls_backup.link import Link
 from vls_backup.options import FILE, PORT
 from vls_backup.progress import progress_bar
+from vls_backup.pull_image import list_of_image, snapshot_of_image
 from vls_backup.snapshots import (
     Listed,
     Snapshot,
     check_snapshots,
     list_snapshots,
+    nth_whole,
     read_snapshot,
     status,
     to_backup_file,
@@ -32,12 +34,21 @@ Examples:
   vls-backup pull --port /dev/ttyACM0 --output backup.json
   vls-backup pull --port /dev/ttyACM0 --list
   vls-backup pull --port /dev/ttyACM0 --generation 41 --output older.json
+  vls-backup pull --image flash.bin --output backup.json
 """
 _MOST = 2**32 - 1  # a snapshot's number is a u32
 
 
 @click.command("pull", epilog=_EXAMPLES)
-@click.option("--port", required=True, type=PORT, help="The board's serial port, for instance /dev/ttyACM0.")
+@click.option("--port", type=PORT, help="The board's serial port, for instance /dev/ttyACM0.")
+@click.option(
+    "--image",
+    type=FILE,
+    metavar="FILE|DEVICE|FOLDER",
+    help="Instead of a port: the medium of a dead board. A dump of its flash, its card or an image of it, or the "
+    "folder of its erase units.",
+)
+@click.option("--offset", type=int, help="With --image: where the journal begins, in bytes, if there are several.")
 @click.option("--output", type=FILE, metavar="FILE", help="Write the backup to this file; without it, to stdout.")
 @click.option(
     "--generation",
@@ -47,31 +58,47 @@ _MOST = 2**32 - 1  # a snapshot's number is a u32
 @click.option("--force", is_flag=True, help="With --output: overwrite a newer backup, or one of another node, too.")
 @click.option("--list", "listing", is_flag=True, help="Only list the snapshots on the board.")
 @click.option("--json", "as_json", is_flag=True, help="With --list: print JSON.")
-def command(port: str, output: str | None, generation: int | None, force: bool, listing: bool, as_json: bool) -> None:
-    """Fetch a signer's backup from a board over its serial port.
+def command(
+    port: str | None,
+    image: str | None,
+    offset: int | None,
+    output: str | None,
+    generation: int | None,
+    force: bool,
+    listing: bool,
+    as_json: bool,
+) -> None:
+    """Fetch a signer's backup from a board over its serial port, or from the medium of a board that is dead.
 
-    The signer on the board is not stopped, and nothing on the board is changed. The file is Greenlight's version-1
-    backup, which glcli reads too. Without --generation: the newest snapshot. A file at --output is not
-    overwritten if it is a backup that is newer by the versions of its entries, or another node's.
+    The signer on the board is not stopped, and nothing on the board, or in the image, is changed. The file is
+    Greenlight's version-1 backup, which glcli reads too. Without --generation: the newest snapshot. A file at --output
+    is not overwritten if it is a backup that is newer by the versions of its entries, or another node's.
+
+    --image searches 32 MiB from the beginning, and on as long as it finds nothing; so of a card only its beginning is
+    read. Damaged erase units are named.
     """
+    if (port is None) == (image is None):
+        raise click.UsageError("Name the board's --port, or the --image of its medium.")
+    if offset is not None and image is None:
+        raise click.UsageError("--offset goes with --image.")
     if listing and (output is not None or generation is not None):
-        raise click.UsageError("--list goes with --port and --json only.")
+        raise click.UsageError("--list goes with --port or --image, --offset and --json only.")
     if as_json and not listing:
         raise click.UsageError("--json goes with --list; a backup is JSON anyway.")
     if generation == 0:
         raise click.UsageError("--generation 0: numbers begin at 1; -1 is the newest.")
     if output is not None:
-        check_output(output)
-    with open_board(port) as (link, hello):
-        say(printable(f"Board {hello.get('board')}, firmware {hello.get('firmware')}."))
-        if listing:
-            _print_list(_list(link), as_json)
-            return
-        number = _resolve(link, generation)
-        with progress_bar("Pulling") as progress:
-            snapshot = read_snapshot(link, number, progress)
+        check_output(output, [image] if image else [])
+    if listing:
+        _print_list(list_of_image(image, offset) if image else _list_of_board(str(port)), as_json)
+        return
+    if image:
+        snapshot, looked_at = snapshot_of_image(image, generation, offset)
         _say_what(snapshot)
-        _say_what_is_missing(link, snapshot)
+        if not _say_what_is_newer(looked_at, snapshot, "image"):
+            say("What changed after it, if anything, the board had not written yet.")
+    else:
+        snapshot = _snapshot_of_board(str(port), generation)
     data = to_backup_file(snapshot)
     if output is None:
         emit(data.decode())
@@ -82,24 +109,32 @@ def command(port: str, output: str | None, generation: int | None, force: bool, 
         say(f"Written to {output}. Next: vls-backup inspect-backup --path {output} --format text")
 
 
+def _snapshot_of_board(port: str, generation: int | None) -> Snapshot:
+    with open_board(port) as (link, hello):
+        say(printable(f"Board {hello.get('board')}, firmware {hello.get('firmware')}."))
+        number = _resolve(link, generation)
+        with progress_bar("Pulling") as progress:
+            snapshot = read_snapshot(link, number, progress)
+        _say_what(snapshot)
+        _say_what_is_missing(link, snapshot)
+    return snapshot
+
+
+def _list_of_board(port: str) -> list[Listed]:
+    with open_board(port) as (link, hello):
+        say(printable(f"Board {hello.get('board')}, firmware {hello.get('firmware')}."))
+        return _list(link)
+
+
 def _resolve(link: Link, generation: int | None) -> int:
     """Return the number to ask the board for; 0: its newest."""
     if generation is None:
         return 0
     if generation > 0:
         return generation
-    found = list_snapshots(link)
-    whole: list[int] = []
     with progress_bar("Checking") as progress:
-        for arena in check_snapshots(link, found, progress):
-            whole[:0] = [item.number for item in arena if item.whole]
-            if len(whole) >= -generation:
-                return whole[generation]
-    if not whole:
-        return 0  # the board says why
-    raise NoSnapshotError(
-        f"--generation {generation}: the board holds {len(whole)} whole snapshots; the oldest is number {whole[0]}."
-    )
+        found = nth_whole(check_snapshots(link, list_snapshots(link), progress), generation, "the board")
+    return found.number if found else 0  # the board says why
 
 
 def _list(link: Link) -> list[Listed]:
@@ -125,7 +160,7 @@ def _print_list(found: list[Listed], as_json: bool) -> None:
     if any(s.whole is None for s in found):
         say("Not checked: older ones are checked when they are pulled. The oldest may be overwritten in part.")
     if any(s.whole is False for s in found):
-        say("Not whole: damaged, or its writing failed. It can't be pulled.")
+        say("Not whole: damaged, overwritten in part (the oldest), or its writing failed. It can't be pulled.")
 
 
 def _say_what(snapshot: Snapshot) -> None:
@@ -154,19 +189,27 @@ def _keep_what_is_newer(output: str, data: bytes) -> None:
         raise OutputError(f"{output}: {what}, channels that the snapshot lacks {len(found.gone_channels)}. {advice}")
 
 
-def _say_what_is_missing(link: Link, snapshot: Snapshot) -> None:
-    """Say what the snapshot lacks, so that nobody takes an old state for the present one."""
-    listed = list_snapshots(link)
+def _say_what_is_newer(listed: list[Listed], snapshot: Snapshot, where: str) -> bool:
+    """Say if there is a newer snapshot, so that nobody takes an old state for the present one; return whether a whole
+    one is."""
     newest = max((s.number for s in listed if s.whole is not False), default=0)
     if newest > snapshot.commit.number:
-        say(f"Warning: this is an older state: the board's newest snapshot is number {newest}.")
-        return
+        say(f"Warning: this is an older state: the {where}'s newest snapshot is number {newest}.")
+        return True
     damaged = [s.number for s in listed if s.number > snapshot.commit.number]
     if damaged:
+        advice = " let the node connect to the board once more if it still can, and pull again."
         say(
-            f"Warning: snapshot {damaged[-1]} is newer, but damaged. This one may be older than your channels: "
-            "let the node connect to the board once more if it still can, and pull again."
+            f"Warning: snapshot {damaged[-1]} is newer, but damaged. This one may be older than your channels"
+            + (":" + advice if where == "board" else ".")
         )
+    return False
+
+
+def _say_what_is_missing(link: Link, snapshot: Snapshot) -> None:
+    """Say what the snapshot lacks."""
+    if _say_what_is_newer(list_snapshots(link), snapshot, "board"):
+        return
     says = status(link)
     if says.get("unwritten"):
         say(

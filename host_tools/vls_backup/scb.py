@@ -21,11 +21,11 @@ MIN_INDEX = 1
 MAX_DBID = 2**31 - 1
 """0 and more than this abort lightningd."""
 
-_IDS = struct.Struct(">Q32s33s")
-_FUNDING = struct.Struct(">32sIQH")  # and the size of the channel type
-_SHACHAIN = struct.Struct(">QI")
+IDS = struct.Struct(">Q32s33s")  # dbid, channel id, node id
+FUNDING = struct.Struct(">32sIQH")  # txid, vout, sats, size of the channel type
+SHACHAIN = struct.Struct(">QI")  # min_index, count
+TLV_NUMBERS = (1, 3, 5, 7)
 _BASEPOINTS = struct.Struct("33s33s33s33s")
-_TLV_NUMBERS = (1, 3, 5, 7)
 
 
 class Scb(NamedTuple):
@@ -54,16 +54,16 @@ def channel_id_v1(txid: bytes, vout: int) -> bytes:
 def encode_scb(scb: Scb) -> bytes:
     """Return the bytes of scb, whose fields must be in range (decode_scb checks them all)."""
     tlvs = (
-        _tlv(1, _SHACHAIN.pack(scb.min_index, len(scb.secrets) // STORED_SIZE) + scb.secrets)
+        _tlv(1, SHACHAIN.pack(scb.min_index, len(scb.secrets) // STORED_SIZE) + scb.secrets)
         + _tlv(3, b"".join(scb.basepoints))
         + _tlv(5, bytes([scb.opener]))
         + _tlv(7, scb.remote_to_self_delay.to_bytes(2, "big"))
     )
     return b"".join(
         [
-            _IDS.pack(scb.dbid, scb.channel_id, scb.node_id),
+            IDS.pack(scb.dbid, scb.channel_id, scb.node_id),
             scb.wireaddr,
-            _FUNDING.pack(scb.txid, scb.vout, scb.funding_sats, len(scb.channel_type)),
+            FUNDING.pack(scb.txid, scb.vout, scb.funding_sats, len(scb.channel_type)),
             scb.channel_type,
             len(tlvs).to_bytes(4, "big"),
             tlvs,
@@ -86,16 +86,16 @@ def decode_scb(data: bytes) -> Scb:
 
 def parse_scb(data: bytes) -> Scb:
     """Do the same, but believe that the node id and the basepoints are on the curve: to see that takes long."""
-    reader = _Reader(data)
-    dbid, channel_id, node_id = reader.fields(_IDS)
+    reader = Reader(data)
+    dbid, channel_id, node_id = reader.fields(IDS)
     if not 1 <= dbid <= MAX_DBID:
         raise ValueError(f"dbid {dbid} is not 1 to {MAX_DBID}")
     wireaddr = reader.take(wireaddr_size(reader.rest()))
-    txid, vout, funding_sats, size = reader.fields(_FUNDING)
+    txid, vout, funding_sats, size = reader.fields(FUNDING)
     channel_type = reader.take(size)
-    if reader.number(4) != len(reader.rest()):
+    if reader.number(4) != reader.left:
         raise ValueError("the length of the TLVs is not what follows")
-    shachain, points, opener, delay = map(reader.tlv, _TLV_NUMBERS)
+    shachain, points, opener, delay = map(reader.tlv, TLV_NUMBERS)
     reader.end()
     min_index, secrets = _decode_shachain(shachain)
     if len(points) != _BASEPOINTS.size:
@@ -120,8 +120,8 @@ def parse_scb(data: bytes) -> Scb:
 
 
 def _decode_shachain(value: bytes) -> tuple[int, Secrets]:
-    reader = _Reader(value)
-    min_index, count = reader.fields(_SHACHAIN)
+    reader = Reader(value)
+    min_index, count = reader.fields(SHACHAIN)
     secrets = reader.rest()
     if not 1 <= min_index <= INDEX_END or count > MAX_SECRETS or len(secrets) != STORED_SIZE * count:
         raise ValueError("the shachain has a wrong size")
@@ -132,14 +132,16 @@ def _decode_shachain(value: bytes) -> tuple[int, Secrets]:
     return min_index, secrets
 
 
-class _Reader:
+class Reader:
     """Reads bytes from the front; asking for more than there is raises ValueError."""
 
     def __init__(self, data: bytes) -> None:
+        """Begin at the front of data."""
         self._data = data
         self._at = 0
 
     def take(self, size: int) -> bytes:
+        """Return the next size bytes."""
         at = self._at
         self._at = end = at + size
         if end > len(self._data):
@@ -147,12 +149,15 @@ class _Reader:
         return self._data[at:end]
 
     def fields(self, form: struct.Struct) -> tuple[Any, ...]:
+        """Return the next fields, by their form."""
         return form.unpack(self.take(form.size))
 
     def number(self, size: int) -> int:
+        """Return the next integer, big-endian, of size bytes."""
         return int.from_bytes(self.take(size), "big")
 
     def bigsize(self) -> int:
+        """Return the next BigSize (BOLT 1)."""
         (first,) = self.take(1)
         if first < 253:
             return first
@@ -162,13 +167,21 @@ class _Reader:
         return value
 
     def tlv(self, number: int) -> bytes:
+        """Return the value of the TLV that is next; raise ValueError if that is not this one."""
         if self.bigsize() != number:
             raise ValueError(f"TLV {number} is missing, or one too many stands before it")
         return self.take(self.bigsize())
 
+    @property
+    def left(self) -> int:
+        """How many bytes are left."""
+        return len(self._data) - self._at
+
     def rest(self) -> bytes:
+        """Return what is left."""
         return self._data[self._at :]
 
     def end(self) -> None:
-        if self._at < len(self._data):
-            raise ValueError(f"{len(self._data) - self._at} bytes follow the end")
+        """Raise ValueError if something is left."""
+        if self.left:
+            raise ValueError(f"{self.left} bytes follow the end")

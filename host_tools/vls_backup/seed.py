@@ -20,7 +20,8 @@ import coincurve
 import msgspec
 
 from vls_backup.backup_file import Entry
-from vls_backup.errors import BackupError
+from vls_backup.errors import BackupError, FieldError
+from vls_backup.fields import laid_out
 
 NATIVE_STYLE = 1
 """VLS's `key_derivation_style` for which the node id is derived as here."""
@@ -88,7 +89,10 @@ def state_digest(key: str, version: int, value: bytes) -> bytes:
 
 def _canonical(value: msgspec.Raw) -> list[bytes]:
     """Return the value's text without layout; then, if another tool changed the order of fields, with them sorted."""
-    texts = [bytes(msgspec.json.format(value, indent=-1))]
+    try:
+        texts = [laid_out(bytes(value), -1)]
+    except FieldError:
+        return [bytes(value)]
     try:
         text = json.dumps(json.loads(texts[0]), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     except (ValueError, RecursionError):  # beyond Python's reader

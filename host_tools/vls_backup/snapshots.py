@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, TypeVar
@@ -13,12 +13,12 @@ import msgspec
 from backup_format import frames
 from backup_format.errors import FormatError
 from backup_format.live import Places, whole_commits
-from backup_format.log import Log
 from backup_format.records import ENTRY, Commit, entry_value, parse_entry_head
 from backup_format.units import UNIT_HEADER, parse_unit_header
 from vls_backup.backup_file import format_backup
 from vls_backup.console import say, when
-from vls_backup.errors import BackupError, BoardError, NoSnapshotError
+from vls_backup.errors import BackupError, BoardError, FieldError, NoSnapshotError
+from vls_backup.hostlog import HostLog
 from vls_backup.link import Link, LinkError
 
 _NO_SNAPSHOT = frames.E_SERVICE  # signer_backup/service.py
@@ -28,6 +28,9 @@ _ADVICE = (
     "Pull again; if it says the same, take the newest one that is whole with pull --generation -1 "
     "(pull --list shows all)."
 )
+
+_MOST = 1 << 32  # bytes of a medium: what READ can address
+_MOST_SNAPSHOTS = 1 << 20  # no medium has room for more
 
 _Answer = TypeVar("_Answer")
 
@@ -87,6 +90,8 @@ def list_snapshots(link: Link) -> list[Listed]:
         page = ask(link, frames.LIST, b"\x01" if found else b"\x00", _Page)
         found += page.snapshots
         more = page.more
+        if more and (not page.snapshots or len(found) > _MOST_SNAPSHOTS):
+            raise BoardError("The board lists snapshots without end: its answers make no sense.")
     return found
 
 
@@ -113,6 +118,24 @@ def _whole_numbers(link: Link, number: int, progress: Callable[[int, int], None]
     except FormatError:
         pass
     return set()  # overwritten meanwhile
+
+
+def nth_whole(arenas: Iterable[list[Listed]], generation: int, where: str) -> Listed | None:
+    """Return the whole snapshot that generation means (-1: the newest); None if none is whole.
+
+    arenas: as check_snapshots yields them, asked for as far as needed. Raises NoSnapshotError if fewer are whole.
+    """
+    whole: list[Listed] = []
+    for arena in arenas:
+        whole[:0] = [item for item in arena if item.whole]
+        if len(whole) >= -generation:
+            return whole[generation]
+    if not whole:
+        return None
+    raise NoSnapshotError(
+        f"--generation {generation}: {where} holds {len(whole)} whole snapshots; the oldest is number "
+        f"{whole[0].number}."
+    )
 
 
 def status(link: Link) -> dict[str, Any]:
@@ -168,8 +191,10 @@ def _read_units(link: Link, place: Place, progress: Callable[[int, int], None]) 
     the snapshot's end is beyond it.
     """
     size = place.erase_size
-    units = [first + i for first, count in place.units for i in range(count)]
-    total = len(units) * size
+    if not 0 < size <= _MOST or any(not 0 <= first <= first + count <= _MOST // size for first, count in place.units):
+        raise FormatError("it lies beyond any medium")
+    units = (first + i for first, count in place.units for i in range(count))
+    total = size * sum(count for _, count in place.units)
     for n, unit in enumerate(units):
         data = bytearray()
         wanted = size
@@ -189,7 +214,7 @@ def _read_units(link: Link, place: Place, progress: Callable[[int, int], None]) 
     progress(total, total)
 
 
-def _log(units: list[bytes], place: Place) -> Log:
+def _log(units: list[bytes], place: Place) -> HostLog:
     """Return the log in units, erase units or their beginnings, of place. Raises FormatError."""
     size = place.erase_size
 
@@ -201,7 +226,7 @@ def _log(units: list[bytes], place: Place) -> Log:
         buf[len(piece) :] = b"\xff" * (len(buf) - len(piece))
 
     by_place: dict[int, bytes] = {}
-    log = Log(read_into, size, place.program_size, place.arena)
+    log = HostLog(read_into, size, place.program_size, place.arena)
     for unit in units:
         header = parse_unit_header(unit[:UNIT_HEADER])
         if header is None or header.arena != place.arena:
@@ -216,10 +241,14 @@ def decode_units(units: list[bytes], place: Place) -> Snapshot:
 
     place.units is not looked at. Raises FormatError.
     """
-    log = _log(units, place)
+    return decode_log(_log(units, place), place.number, place.end)
+
+
+def decode_log(log: HostLog, number: int, end: int) -> Snapshot:
+    """Check the log up to the snapshot that has that number and ends there; return it. Raises FormatError."""
     places = Places()
-    for commit, end, whole in whole_commits(log, places, place.end):
-        if commit.number == place.number and end == place.end:
+    for commit, behind, whole in whole_commits(log, places, end):
+        if commit.number == number and behind == end:
             if not whole:
                 raise FormatError("something in it is missing or damaged")
             entries = list(_entries(log, places))
@@ -230,7 +259,10 @@ def decode_units(units: list[bytes], place: Place) -> Snapshot:
 
 
 def to_backup_file(snapshot: Snapshot) -> bytes:
-    """Return the version-1 backup file of snapshot. If the board's clock was unset, the present time stands in it."""
+    """Return the version-1 backup file of snapshot. If the board's clock was unset, the present time stands in it.
+
+    Raises BackupError for a value that no such file can hold.
+    """
     commit = snapshot.commit
     strategy: object = {"never": "never", "new-channels-only": "new_channels_only"}.get(commit.strategy)
     if strategy is None:
@@ -242,10 +274,13 @@ def to_backup_file(snapshot: Snapshot) -> bytes:
             "created_at is the present time: the snapshot may be much older."
         )
         created = when(int(time.time()))
-    return format_backup(created, snapshot.node_id, strategy, snapshot.entries)
+    try:
+        return format_backup(created, snapshot.node_id, strategy, snapshot.entries)
+    except FieldError as error:
+        raise BackupError(f"Snapshot {commit.number}: {error}. {_ADVICE}") from error
 
 
-def _entries(log: Log, places: Places) -> Iterator[tuple[str, int, bytes, bytes]]:
+def _entries(log: HostLog, places: Places) -> Iterator[tuple[str, int, bytes, bytes]]:
     """Yield (key, version, JSON text of the value, signature) of the entries at places, tombstones left out."""
     for position in places.at.values():
         kind, body = log.body(position)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from vls_backup.backup_file import Backup
-from vls_backup.errors import BoardError
+from vls_backup.errors import BackupError, BoardError, FieldError
+from vls_backup.fields import laid_out
 from vls_backup.hsm import HsmResponse, StateEntry, decode_response, encode_request
 from vls_backup.link import Link
 
@@ -15,11 +14,14 @@ State = dict[str, StateEntry]
 
 
 def state_of(backup: Backup) -> State:
-    """Return a backup's entries as a node sends them: values compact, tombstones as `null`."""
-    return {
-        key: StateEntry(entry.version, bytes(msgspec.json.format(entry.value, indent=-1)), bytes(entry.signature))
-        for key, entry in backup.values.items()
-    }
+    """Return a backup's entries as a node sends them: values compact, tombstones as `null`. Raise BackupError."""
+    state = {}
+    for key, entry in backup.values.items():
+        try:
+            state[key] = StateEntry(entry.version, laid_out(bytes(entry.value), -1), bytes(entry.signature))
+        except FieldError as error:
+            raise BackupError(f"{backup.name}: {key}: {error}") from error
+    return state
 
 
 class Vault:
