@@ -79,31 +79,37 @@ def _check_dns_name(host: str) -> None:
 
 def wireaddr_size(data: bytes) -> int:
     """Return how many bytes the wireaddr at the start of data has. Raise ValueError if it is not a valid one."""
-    kind = data[0] if data else -1
-    size = _FIXED_SIZES.get(kind)
-    if kind == DNS and len(data) > 1:
-        size = 1 + data[1]
-    if size is None or len(data) < 1 + size + 2:
-        raise ValueError(f"no whole address of a known type (type {kind})")
-    host, port = data[1 : 1 + size], data[1 + size : 3 + size]
+    kind, host, port = split_wireaddr(data)
     if kind == TOR_V3:
         _check_onion(host)
     if kind == DNS:
-        _check_dns_name(host[1:].decode("ascii"))
-    if port == b"\0\0":
+        _check_dns_name(host.decode("ascii", "replace"))
+    if port == 0:
         raise ValueError("port 0")
-    return 3 + size
+    return (4 if kind == DNS else 3) + len(host)
 
 
-def wireaddr_text(data: bytes) -> str:
-    """Return a whole wireaddr as encode_wireaddr takes it: "HOST:PORT". Raise ValueError if it is none."""
-    if wireaddr_size(data) != len(data):
-        raise ValueError("bytes follow the address")
-    kind, host = data[0], data[1:-2]
-    if kind == IPV6:
+def split_wireaddr(data: bytes) -> tuple[int, bytes, int]:
+    """Return (type, host, port) of the wireaddr at the start of data, good or not. Raise ValueError if it has no end.
+
+    host: as in the wireaddr, but a DNS name without its length.
+    """
+    kind = data[0] if data else -1
+    at = 2 if kind == DNS else 1
+    size = data[1] if kind == DNS and len(data) > 1 else _FIXED_SIZES.get(kind)
+    if size is None or len(data) < at + size + 2:
+        raise ValueError(f"no whole address of a known type (type {kind})")
+    return kind, data[at : at + size], int.from_bytes(data[at + size : at + size + 2], "big")
+
+
+def address_text(kind: int, host: bytes, port: int) -> str:
+    """Return what split_wireaddr gave as HOST:PORT; encode_wireaddr gives the same back if it is a good one."""
+    if kind == IPV4:
+        name = str(ipaddress.IPv4Address(host))
+    elif kind == IPV6:
         name = f"[{ipaddress.IPv6Address(host)}]"
     elif kind == TOR_V3:
         name = base64.b32encode(host).decode().lower() + ".onion"
     else:
-        name = str(ipaddress.IPv4Address(host)) if kind == IPV4 else host[1:].decode()
-    return f"{name}:{int.from_bytes(data[-2:], 'big')}"
+        name = host.decode("ascii", "replace")
+    return f"{name}:{port}"

@@ -130,8 +130,7 @@ _ADVICE = r"""
 This is a safety net for a node that is lost for good, never a way to move it: do not run the old node and the
 recovered one side by side. Peers punish an old state by taking the whole channel.
 
-Give lightningd one SCB per call: of a call with a bad one in it, lightningd stores nothing. `vls-backup recover` does
-that, and follows the money; or this loop:
+Give lightningd one SCB per call: of a call with a bad one in it, lightningd stores nothing.
   for scb in $(jq -r '.scb[]' {file}); do lightning-cli recoverchannel "[\"$scb\"]"; done
 
 Dual-funded (v2) channels are not supported: their channel ids cannot be told from a signer's state.
