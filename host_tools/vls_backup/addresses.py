@@ -89,13 +89,6 @@ def wireaddr_size(data: bytes) -> int:
     return (4 if kind == DNS else 3) + len(host)
 
 
-def wireaddr_text(data: bytes) -> str:
-    """Return a whole wireaddr as encode_wireaddr takes it: "HOST:PORT". Raise ValueError if it is none."""
-    if wireaddr_size(data) != len(data):
-        raise ValueError("bytes follow the address")
-    return address_text(*split_wireaddr(data))
-
-
 def split_wireaddr(data: bytes) -> tuple[int, bytes, int]:
     """Return (type, host, port) of the wireaddr at the start of data, good or not. Raise ValueError if it has no end.
 

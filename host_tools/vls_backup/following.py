@@ -11,7 +11,7 @@ from vls_backup.errors import LightningdError, UnfinishedError
 from vls_backup.reconnect import Reconnector
 from vls_backup.recovery_rpc import GoneError, Lightningd
 from vls_backup.watch import Followed, Stage, View, look
-from vls_backup.watch_view import Display, totals
+from vls_backup.watch_view import Display
 
 RESCAN_AFTER = 3
 """Blocks within which lightningd must notice that a funding output is spent, if it can notice at all."""
@@ -124,7 +124,6 @@ def say_repair(height: int | None) -> None:
 
 def _finish(view: View) -> None:
     """Say what there is, and what comes next. Raise UnfinishedError if a channel needs a repair or a second pass."""
-    say(totals(view))
     confirmed = sum(channel.sats_confirmed for channel in view.channels)
     if confirmed:
         say(

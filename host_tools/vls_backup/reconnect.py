@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from threading import Thread
 
-from vls_backup.addresses import wireaddr_text
+from vls_backup.addresses import address_text, split_wireaddr
 from vls_backup.console import printable
 from vls_backup.errors import LightningdError
 from vls_backup.recovery_rpc import GoneError, Lightningd, RefusedError
@@ -128,5 +128,5 @@ def _stored_addresses(node: Lightningd) -> dict[str, str]:
     for data in node.static_backup().values():
         with suppress(ValueError):  # of a channel that is none of ours
             scb = decode_scb(data)
-            found[scb.node_id.hex()] = wireaddr_text(scb.wireaddr)
+            found[scb.node_id.hex()] = address_text(*split_wireaddr(scb.wireaddr))
     return found

@@ -19,6 +19,7 @@ from vls_backup.errors import IncompleteError, LightningdError, UnfinishedError
 from vls_backup.following import follow, say_repair, say_rescan
 from vls_backup.given import address_options, given_addresses, noting
 from vls_backup.options import FILE
+from vls_backup.peers import Addresses
 from vls_backup.recovery_rpc import Info, Lightningd, PeerChannel, RefusedError, lightningd
 from vls_backup.scb import channel_id_v1
 from vls_backup.sending import Outcome, look, planned, safe_height, send
@@ -91,21 +92,18 @@ def command(
     given = given_addresses(peer_addr, peers)
     addresses = {peer_id.hex(): address.text for peer_id, address in given.items()}
     status = 0
+    if path is not None:
+        backup, found = _read(path, given)
+        whole, status = _complete(backup, found, skip_incomplete)
+        addresses |= {channel.peer_id.hex(): channel.address.text for channel in whole if channel.address}
     with lightningd(rpc) as node:
         info = node.info()
         if not any_version:
             _check_version(info)
             _say_chanbackup(node)
         if path is not None:
-            notes: list[str] = []
-            backup, found = read_channels(path, given)
-            channels = list(noting(found, given, notes))
-            for note in notes:
-                say(note)
-            whole, status = _complete(backup, channels, skip_incomplete)
             _check_node(info, backup)
-            _check_fresh(node.channels(), channels, not_fresh)
-            addresses |= {channel.peer_id.hex(): channel.address.text for channel in whole if channel.address}
+            _check_fresh(node.channels(), found, not_fresh)
             _send(node, info, backup, planned(whole), yes, as_json)
         if watch:
             follow(node, info.id, addresses, interval, as_json)
@@ -113,6 +111,16 @@ def command(
             place = shlex.quote(printable(rpc))
             say(f"Next: vls-backup recover --rpc {place} --watch   (makes the peers close, and follows the money)")
     return status
+
+
+def _read(path: str, given: Addresses) -> tuple[Head, list[Channel | Fault]]:
+    """Return what the backup holds; say which addresses are not its own. Raise BackupError."""
+    notes: list[str] = []
+    backup, found = read_channels(path, given)
+    channels = list(noting(found, given, notes))
+    for note in notes:
+        say(note)
+    return backup, channels
 
 
 def _check_version(info: Info) -> None:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from vls_backup.console import say
-from vls_backup.watch import Followed, Stage, View
+from vls_backup.watch import OPEN, Followed, Stage, View
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +25,7 @@ class Display(AbstractContextManager["Display"]):
         self._console: Console | None = None
         self._live: Live | None = None
         self._shown: dict[str, Stage] = {}
+        self._was_connected: set[str] = set()
         if sys.stderr is not None and sys.stderr.isatty():
             from rich.console import Console
             from rich.live import Live
@@ -56,13 +57,20 @@ class Display(AbstractContextManager["Display"]):
         if self._live:
             self._live.update(_table(view), refresh=True)
         else:
-            for channel in view.channels:
-                if self._shown.get(channel.channel_id) is not channel.stage:
-                    self.say(_line(channel))
-        stages = {channel.channel_id: channel.stage for channel in view.channels}
-        if stages != self._shown and not self._live:
-            self.say(totals(view))
-        self._shown = stages
+            news = [channel for channel in view.channels if self._is_news(channel)]
+            for channel in news:
+                self.say(_line(channel))
+            if news:
+                self.say(totals(view))
+        self._shown |= {channel.channel_id: channel.stage for channel in view.channels}
+
+    def _is_news(self, channel: Followed) -> bool:
+        before = self._shown.get(channel.channel_id)
+        # That a peer is connected is told once: connections come and go until it has closed.
+        self._was_connected |= {channel.channel_id} if before is Stage.CONNECTED else set()
+        if channel.stage in OPEN and channel.channel_id in self._was_connected:
+            return False
+        return channel.stage is not before
 
 
 def totals(view: View) -> str:

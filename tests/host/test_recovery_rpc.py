@@ -16,7 +16,6 @@ from scripted_lightningd import ScriptedLightningd, scripted
 from scripted_node import Script, Stub
 
 from vls_backup import watch
-from vls_backup.addresses import encode_wireaddr, wireaddr_text
 from vls_backup.errors import LightningdError
 from vls_backup.recovery_rpc import GoneError, Info, Lightningd, PeerChannel, RefusedError, lightningd, sats
 from vls_backup.scb import decode_scb
@@ -170,26 +169,6 @@ def test_refusals_keep_lightningds_words(fresh: ScriptedLightningd) -> None:
         node.connect("02" * 33, "127.0.0.1:1")
     with pytest.raises(RefusedError, match="no address known"):
         node.connect("02" * 33, None)
-
-
-@given(
-    st.one_of(
-        st.ip_addresses(v=4).map(str),
-        st.ip_addresses(v=6).map(lambda address: f"[{address}]"),
-        st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?\.example", fullmatch=True),
-    ),
-    st.integers(1, 65535),
-)
-def test_addresses_as_text(host: str, port: int) -> None:
-    data = encode_wireaddr(f"{host}:{port}")
-    assert encode_wireaddr(wireaddr_text(data)) == data
-    with pytest.raises(ValueError):
-        wireaddr_text(data + b"\0")
-
-
-def test_an_onion_address_as_text() -> None:
-    text = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion:9735"
-    assert wireaddr_text(encode_wireaddr(text)) == text
 
 
 METHODS = ["getinfo", "listpeerchannels", "listclosedchannels", "listfunds", "listtransactions", "staticbackup"]
