@@ -13,6 +13,7 @@ import click
 from vls_backup.console import emit, printable
 from vls_backup.errors import BackupError
 from vls_backup.explain import Explained, explain
+from vls_backup.options import FILE
 
 _SHORTEST = 64  # hex digits: what is that long is meant as an SCB, though a character may be damaged
 
@@ -33,7 +34,7 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("what", metavar="SCB|FILE")
+@click.argument("what", type=FILE, metavar="SCB|FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(what: str, as_json: bool) -> None:
     """Show a static channel backup (SCB) field by field, and say what is wrong with a bad one.

@@ -45,14 +45,15 @@ VALUES = {"board": "rp2", "strategy": "never"}
 """For what else a command requires; a new one is to be added here."""
 
 COMPANIONS: dict[tuple[str, str | None], list[object]] = {
+    ("pull", "output"): ["--port", "/nowhere"],
     ("convert-backup", "hsm_secret"): ["--format", "emergency-recover", "--output", "never-written"],
     ("recover", "rpc"): ["--watch"],
     ("recover", "peers"): ["--watch"],
 }
 """What goes with an option that can't stand alone."""
 
-OTHERS_FIRST = {("deploy", "port"), ("recover", "path")}
-"""Where another fault is found before this one: here, that no firmware was built, and that no lightningd is there."""
+OTHERS_FIRST = {("deploy", "port")}
+"""Where another fault is found before this one: here, that no firmware was built."""
 
 WITHOUT_PLACES = {"devices"}
 """Commands to which nothing can be handed that isn't there."""
