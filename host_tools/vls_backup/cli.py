@@ -83,6 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(str(error), error.exit_status, state)
     except OSError as error:
         return _failed(f"{error.filename or 'the system'}: {error.strerror or error}", BackupError.exit_status, state)
+    except RecursionError:
+        return _failed("the input is JSON nested too deeply: no signer writes such", BackupError.exit_status, state)
     except Exception as error:  # noqa: BLE001  the last resort of people whose money is at stake
         advice = "" if state["debug"] else ". This is a bug: report what the same shows with vls-backup --debug"
         return _failed(f"internal: {type(error).__name__}: {error}{advice}", BackupError.exit_status, state)

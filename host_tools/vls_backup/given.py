@@ -139,7 +139,7 @@ def _from_lightningd(data: bytes, name: str) -> Iterator[tuple[bytes, PeerAddres
     """Yield every address that lightningd could use: others, as of Tor v2, are no fault of the file."""
     try:
         lists = msgspec.json.decode(data, type=_Lists)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise FieldError("", f"is no answer of listpeers, listnodes or listpeerchannels: {error}") from error
     if (lists.peers, lists.nodes, lists.channels) == (None, None, None):
         raise FieldError("", "is no answer of listpeers, listnodes or listpeerchannels: it has no such list")

@@ -74,8 +74,8 @@ def command(
     Greenlight's version-1 backup, which glcli reads too. Without --generation: the newest snapshot. A file at --output
     is not overwritten if it is a backup that is newer by the versions of its entries, or another node's.
 
-    --image searches 32 MiB from the beginning, and on as long as it finds nothing; so of a card only its beginning is
-    read. Damaged erase units are named.
+    --image is searched from its beginning to 32 MiB behind the last unit of a journal in it: so of a card only the
+    beginning is read. Damaged erase units are named.
     """
     if (port is None) == (image is None):
         raise click.UsageError("Name the board's --port, or the --image of its medium.")

@@ -18,7 +18,8 @@ from vls_backup.image import Image
 Found = tuple[int, UnitHeader]
 """Where a unit begins in the image, and its header."""
 
-_MOST_MEDIA = 3  # of one node: where units seem to belong to more, they are files
+_MOST_MEDIA, _FEWEST_UNITS = 3, 3
+"""Of one node: where units seem to belong to more media, with fewer units each on average, they are files."""
 
 
 def gathered(media: Iterable[list[Found]]) -> list[list[Found]]:
@@ -29,7 +30,9 @@ def gathered(media: Iterable[list[Found]]) -> list[list[Found]]:
         by_node.setdefault((header.node_id, header.erase_size), []).append(units)
     journals = []
     for same in by_node.values():
-        journals += [list(chain.from_iterable(same))] if len(same) > _MOST_MEDIA else same
+        units = list(chain.from_iterable(same))
+        are_files = len(same) > _MOST_MEDIA and len(units) < _FEWEST_UNITS * len(same)
+        journals += [units] if are_files else same
     return sorted(journals, key=lambda units: units[0][0])
 
 

@@ -178,7 +178,7 @@ def ask(link: Link, kind: int, payload: bytes, answer: type[_Answer]) -> _Answer
         if error.code != frames.E_KIND:
             raise
         raise BoardError("The firmware on the board has no backups built in, or is too old for this tool.") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BoardError(
             f"The board's answer makes no sense ({error}): install the vls-backup that fits its firmware."
         ) from error

@@ -78,6 +78,9 @@ FOUND = [
     ("answers", place(units=[[-1, 5]])),
     ("answers", place(erase_size=1, units=[[0, 1 << 32]])),
     ("answers", b"\0\0\0".join([b'{"snapshots": [], "more": true}'] * 3)),
+    ("answers", b'{"\x90'),
+    ("answers", b"[" * 5000),
+    ("peers", b'{"peers":' + b"[" * 5000),
     ("backup_file", b'{"a":' * 4000),
 ]
 """What once raised something else, or took all memory."""

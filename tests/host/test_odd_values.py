@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backup_cases import VECTORS, load, run
+from backup_cases import VECTORS, channel_of, load, run
 
 from vls_backup.backup_file import format_backup, read_backup
 from vls_backup.errors import BackupError, FieldError
@@ -48,7 +48,7 @@ def test_nesting_at_the_limit(tmp_path: Path, capfd: pytest.CaptureFixture[str])
     """What can be read at one place of the program is too deep at another, whose stack is deeper: told, in words."""
     secret = tmp_path / "hsm_secret"
     secret.write_bytes(SEED)
-    for depth in range(900, 1000, 4):
+    for depth in range(904, 1000, 8):
         text = "[" * depth + "]" * depth
         path, newer = with_value(tmp_path, text), with_value(tmp_path, f"[{text}]", 1)
         commands: list[list[Any]] = [["verify", "--path", path, "--hsm-secret", secret], ["diff", path, newer]]
@@ -57,6 +57,12 @@ def test_nesting_at_the_limit(tmp_path: Path, capfd: pytest.CaptureFixture[str])
             assert "internal" not in ran.err, (depth, ran)
         with suppress(BackupError):
             state_of(read_backup(str(path)))
+        backup = load(SIGNED)
+        channel_of(backup)[1]["x"] = "HERE"
+        path.write_text(json.dumps(backup).replace('"HERE"', text))
+        for name in ("inspect-backup", "convert-backup", "verify"):
+            ran = run(capfd, name, "--path", path)
+            assert "internal" not in ran.err, (depth, ran)
 
 
 @pytest.mark.parametrize("value", [b"x{", b'"\xff"', b"", b"[" * 5000 + b"]" * 5000, HALF_A_PAIR.encode()])

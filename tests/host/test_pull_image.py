@@ -144,6 +144,9 @@ def test_two_journals(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None
     assert (ran.status, ran.out) == (1, "") and f"journals begin at 0, {second}" in ran.err
     path = in_image(tmp_path, (MEDIA / "settings.bin").read_bytes() + WRAPPED)
     assert run(capfd, "pull", "--image", path).status == 0
+    path = in_image(tmp_path, WRAPPED * 5)  # a disk with many dumps
+    assert "holds 5 journals" in run(capfd, "pull", "--image", path).err
+    assert run(capfd, "pull", "--image", path, "--offset", 2 * len(WRAPPED)).status == 0
 
 
 def test_the_simulated_boards_flash(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
