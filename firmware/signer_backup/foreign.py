@@ -1,7 +1,7 @@
 """Keeps off media that hold something else than our backups (docs/media-format.md, "Foreign content")."""
 
 from backup_format.port import const
-from backup_format.units import MAGIC
+from backup_format.units import MAGIC, UNIT_HEADER, parse_unit_header
 
 from .blockdev import MediumError, is_filled
 
@@ -12,8 +12,8 @@ _STRAYS = const(2)  # on a medium of ours: what a cut in an erase left torn, and
 class ForeignError(MediumError):
     """The medium holds something that is no backup of ours."""
 
-    def __init__(self):
-        super().__init__("the medium holds something that is no backup of ours: not overwritten")
+    def __init__(self, what="something that is no backup of ours"):
+        super().__init__("the medium holds %s: not overwritten" % what)
 
 
 class Heads:
@@ -38,6 +38,8 @@ class Heads:
         """For a medium without a header of ours: raise ForeignError unless at most one unit is torn, as by a cut in the
         very first erase. Where all units begin blank, not all of it is read: that would take too long at each start.
         """
+        if self.used > self.strays:  # some begin as ours, and are none
+            _refuse_other_size(self._device, 0, self._device.size, self._device.erase_size)
         signature = bytearray(2)
         self._device.read_into(_BOOT_SIGNATURE, signature)
         if self.strays > 1 or signature == b"\x55\xaa":
@@ -49,8 +51,23 @@ class Heads:
 def keep_foreign(device, offset):
     """Before the erase unit at offset is erased: raise ForeignError if what it holds may be foreign. Raises
     MediumError."""
+    if device.is_blank(offset):
+        return
+    _refuse_other_size(device, offset, offset + device.erase_size, device.program_size)
     if _is_stray(device, offset):
         _refuse_strays(device, _STRAYS)
+
+
+def _refuse_other_size(device, start, stop, step):
+    """Raise ForeignError if a unit of a journal with erase units of another size begins at one of these offsets: of a
+    board whose driver divides the medium otherwise."""
+    buf = bytearray(UNIT_HEADER)
+    for offset in range(start, stop, step):
+        device.read_into(offset, buf)
+        header = parse_unit_header(buf, True)
+        if header and header.erase_size != device.erase_size:
+            sizes = header.erase_size, device.erase_size
+            raise ForeignError("backups in erase units of %d bytes, where this board has %d" % sizes)
 
 
 def _refuse_strays(device, limit):

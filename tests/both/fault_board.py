@@ -4,7 +4,7 @@ put in its place (tests/faults does so with littlefs). For tests on any VM."""
 from backup_format.live import Places, whole_commits
 from backup_format.records import RECORD_HEADER, TOMBSTONE_VERSION, Commit
 from backup_format.units import UNIT_HEADER
-from journal_rig import NODE, SIGNATURE, snapshots
+from journal_rig import NODE, SIGNATURE, each_snapshot
 from signer_backup.journal import Journal
 from signer_backup.state import State
 from signer_backup.strategy import NEW_CHANNELS_ONLY, PERIODIC
@@ -93,8 +93,10 @@ class JournalBoard:
         return found
 
     def older(self):
-        """Return [(number, {key: ...})] of the whole snapshots on the medium, the newest one too."""
-        return [(number, held) for number, whole, held in snapshots(self.journal) if whole]
+        """Yield (number, {key: ...}) of the whole snapshots on the medium, the newest one too."""
+        for number, whole, held in each_snapshot(self.journal):
+            if whole:
+                yield number, held
 
     def used(self):
         """Return {number: [(first byte, byte behind), ...]}: where on the medium each whole snapshot lies; SETTINGS:

@@ -113,9 +113,6 @@ class StaleRead(_Once):
 
     def act(self, op, offset, buf):
         size = self.flash.erase_size
-        old = None if self._erased else self.flash.older.get(offset // size)
-        if old is None:
-            old = b"\xff" * size
-        found = old[offset % size : offset % size + len(buf)]
-        buf[:] = found + b"\xff" * (len(buf) - len(found))
+        n = 0 if self._erased else min(len(buf), size - offset % size)
+        buf[:] = bytes(self.flash.older[offset : offset + n]) + b"\xff" * (len(buf) - n)
         return True

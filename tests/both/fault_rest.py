@@ -9,7 +9,8 @@ from fault_cases import OLDER, known, spread
 from fault_judge import check_older, go_on, started
 from fault_workload import FAILURES, Ledger
 from faulty_flash import Dice
-from journal_rig import OTHER_NODE
+from journal_rig import OTHER_NODE, channel_key, held
+from medium_content import SMALL_HEAP, fill
 
 
 class _AtRest:
@@ -19,7 +20,7 @@ class _AtRest:
         self.workload = workload
         self.seed = seed
         self._step = None
-        self._masks = []
+        self._spans = []
 
     def dice(self, number):
         """Return the case's dice."""
@@ -30,26 +31,23 @@ class _AtRest:
         board, ledger = self.workload.reach(step + 1)
         if step != self._step:
             self._step = step
-            self._masks = self._used(board, ledger)
+            self._spans = self._used(board, ledger)
         return board.flash, ledger
 
     def _used(self, board, ledger):
-        """Return [(place in ledger.attempts, a byte for each of the medium: 1, the snapshot lies there)], newest
-        first."""
+        """Return [(place in ledger.attempts, [(first byte, byte behind)]: where the snapshot lies)], newest first."""
         found = []
         spans = board.used() if hasattr(board, "used") else {}
         for place in range(ledger.promised, 0, -1):
-            mask = bytearray(board.flash.size)
-            for low, high in spans.get(ledger.attempts[place][0], ()):
-                mask[low:high] = b"\x01" * (high - low)
-            if spans.pop(ledger.attempts[place][0], None):
-                found.append((place, mask))
+            its = spans.pop(ledger.attempts[place][0], None)
+            if its:
+                found.append((place, its))
         return found
 
     def judge(self, flash, ledger, low, high, older):
         """The bytes low ... high of flash were damaged: every snapshot that does not lie there comes back."""
         kind = self.workload.kind
-        left = [place for place, mask in self._masks if not mask.find(b"\x01", low, high) >= 0]
+        left = [place for place, spans in self._spans if not any(a < high and low < b for a, b in spans)]
         least = max(left) if left else 0
         if not hasattr(kind, "used"):  # a store of one snapshot
             least = ledger.promised
@@ -102,7 +100,7 @@ class Noise(_AtRest):
         dice = self.dice(number)
         size = flash.erase_size
         low = unit * size
-        there = memoryview(flash.data)[low : low + size]
+        there = bytearray(flash.data[low : low + size])
         other = dice.roll(self._units) * size
         for at in range(UNIT_HEADER if kind == 1 else 0, size):
             if kind < 2:
@@ -115,6 +113,7 @@ class Noise(_AtRest):
                 there[at] = flash.data[other + at]
             else:
                 there[at] &= dice.roll(256)
+        flash.data[low : low + size] = there
         self.judge(flash, ledger, low, low + size, number % OLDER == 0)
 
 
@@ -127,7 +126,7 @@ class _Refused:
 
     def judge(self, board, ledger, must_start):
         """must_start: the board reads the medium, and refuses only to write it."""
-        before = bytes(board.flash.data)
+        before = board.flash.copy().data
         for _ in range(2):
             try:
                 board.start()
@@ -170,7 +169,7 @@ class Foreign(_Refused):
 
     def _fill(self, flash, kind, dice):
         size = flash.erase_size
-        flash.data[:] = b"\xff" * flash.size
+        fill(flash.data, 0, flash.size)
         first = dice.roll(flash.size // size)
         for i in range(2 + dice.roll(flash.size // size - 1)):
             low = (first + i) * size % flash.size
@@ -202,9 +201,10 @@ class Newer(_Refused):
         """Raises Lost."""
         step, low = self.places[spread(number, self.count)]
         board, _ledger = self.workload.reach(step + 1)
-        header = memoryview(board.flash.data)[low : low + UNIT_HEADER]
+        header = bytearray(board.flash.data[low : low + UNIT_HEADER])
         header[4] = 2 + number % 254
         put_u32(header, 65, crc32(bytes(header[:65])))
+        board.flash.data[low : low + UNIT_HEADER] = header
         self.judge(board, Ledger(), False)
 
 
@@ -223,9 +223,12 @@ class Full:
         step = number % self.count // 16
         board, ledger = self.workload.reach(step + 1)
         dice = Dice(self.seed * 1000003 + number)
-        grown = [100 + i for i in range(2 + dice.roll(3))]
+        # While a value is coded, its text is in RAM more than once: a board's heap has no room for half a medium.
+        grown = [100 + i for i in range((12 if SMALL_HEAP else 2) + dice.roll(3))]
         for i in grown:
             ledger.put(board, i, board.flash.size // len(grown) - dice.roll(200))
+            version, signature, value = ledger.truth[channel_key(i)]
+            ledger.truth[channel_key(i)] = version, signature, held((value,))
             if dice.roll(3) == 0:
                 _refused(board.spill)
         if not _refused(lambda: ledger.save(board)):

@@ -8,7 +8,8 @@ snapshot on, and back for the next one, ("blank",): a new medium is put in.
 from backup_format.records import TOMBSTONE_VERSION
 from fault_board import Wrong, tombstone
 from faulty_flash import At, Dice, RamFlash, dead
-from journal_rig import SIGNATURE, channel, channel_key
+from journal_rig import SIGNATURE, channel, channel_key, held_state
+from medium_content import content
 
 CHANNELS = 5
 FAILURES = (OSError, MemoryError, ValueError, KeyboardInterrupt)  # what a save may raise; ValueError: FormatError
@@ -17,22 +18,22 @@ FAILURES = (OSError, MemoryError, ValueError, KeyboardInterrupt)  # what a save 
 def new_flash():
     """Return the suite's medium."""
     flash = RamFlash(16384, 1024, 128)
-    flash.older = {}
+    flash.older = content(flash.size)
     return flash
 
 
 class Ledger:
     """What was saved. truth: the state that the node knows, {key: (version, signature, value)}.
 
-    attempts: [(number, state)] of all snapshots ever begun on this medium, the first one stands for none. promised: the
-    place there of the last one whose save returned. settings: [(strategy, updates)] of all that were ever put in force,
-    the first one stands for none; kept: the place there of the last ones whose configure returned. told: exceptions
-    out of the board that a step went on after.
+    attempts: [(number, held_state of it)] of all snapshots ever begun on this medium, the first one stands for none.
+    promised: the place there of the last one whose save returned. settings: [(strategy, updates)] of all that were ever
+    put in force, the first one stands for none; kept: the place there of the last ones whose configure returned. told:
+    exceptions out of the board that a step went on after.
     """
 
     def __init__(self):
         self.truth = {}
-        self.attempts = [(0, {})]
+        self.attempts = [(0, held_state({}))]
         self.promised = 0
         self.settings = [None]
         self.kept = 0
@@ -41,7 +42,7 @@ class Ledger:
 
     def begin(self, number):
         """A snapshot of the truth begins."""
-        self.attempts.append((number, dict(self.truth)))
+        self.attempts.append((number, held_state(self.truth)))
 
     def save(self, board):
         """Save; raises what the board raises."""
@@ -137,6 +138,26 @@ class _Seen:
         return False
 
 
+class CallPlaces:
+    """The places of calls, as a sequence of (step, n): it is the nth such call of the step, from 1. Little RAM: a run
+    has thousands of them."""
+
+    def __init__(self, calls, ops):
+        self._counts = [sum([called.count(op) for op in ops]) for called in calls]
+        self._len = sum(self._counts)
+
+    def __len__(self):
+        return self._len
+
+    def __getitem__(self, place):
+        """Return the place of this number, from 0."""
+        step = 0
+        while place >= self._counts[step]:
+            place -= self._counts[step]
+            step += 1
+        return step, place + 1
+
+
 class Workload:
     """The steps on boards of a kind (a class as JournalBoard). calls: for each step its calls of the medium in order, a
     letter each: r, p, e; found by doing it once.
@@ -173,15 +194,8 @@ class Workload:
         return board, ledger
 
     def places(self, ops):
-        """Return [(step, n)] of the calls whose letter is in ops: it is the nth such call of the step, from 1."""
-        found = []
-        for step in range(len(self.calls)):
-            n = 0
-            for op in self.calls[step]:
-                if op in ops:
-                    n += 1
-                    found.append((step, n))
-        return found
+        """Return the CallPlaces of the calls whose letter is in ops."""
+        return CallPlaces(self.calls, ops)
 
     def do(self, step, board, ledger):
         """Do one step. What a board may raise ends it (ledger.told): the node has to go on then. A power cut goes
@@ -197,7 +211,7 @@ class Workload:
         if what == "blank":
             blank = self._make_flash()
             board.flash.data[:] = blank.data
-            board.flash.older = {}
+            board.flash.older = blank.older
             ledger.__init__()
             board.start()
         elif what == "start":

@@ -30,7 +30,7 @@ class RamFlash:
     """A BlockDevice in RAM: a program clears bits only, and only once per program unit between two erases.
 
     data: the content. fault: see above; None: none. writes: programs and erases so far. worn: erases of each unit.
-    older: {unit: what it held before it was erased last}, None: not kept.
+    older: as data, but what each unit held before it was erased last; None: not kept.
     """
 
     def __init__(self, size=65536, erase_size=4096, program_size=256):
@@ -63,7 +63,7 @@ class RamFlash:
         self.writes += 1
         self.worn[offset // self.erase_size] += 1
         if self.older is not None:
-            self.older[offset // self.erase_size] = bytes(self.data[offset : offset + self.erase_size])
+            self.older[offset : offset + self.erase_size] = self.data[offset : offset + self.erase_size]
         if not self._swallowed("erase", offset, None):
             fill(self.data, offset, offset + self.erase_size)
 

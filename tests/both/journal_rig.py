@@ -29,8 +29,8 @@ def channel_key(i):
 
 def channel(version, size=200):
     """Return a recoverable channel's value of some size bytes on the medium, that version says apart."""
-    filler = hexlify(bytes((version * 31 + i * 7) & 0xFF for i in range(size))).decode()
-    return ('{"channel_setup":{"is_outbound":true},"id":%d,"x":"%s"}' % (version, filler)).encode()
+    filler = hexlify(bytes((version * 31 + i * 7) & 0xFF for i in range(size)))
+    return b"".join((b'{"channel_setup":{"is_outbound":true},"id":%d,"x":"' % version, filler, b'"}'))
 
 
 CPYTHON = sys.implementation.name == "cpython"
@@ -59,6 +59,29 @@ class Digest:
 def held(pieces):
     """Return the value that consists of pieces, or what stands for it in a board's heap."""
     return Digest(pieces) if SMALL_HEAP else b"".join(pieces)
+
+
+class StateDigest(Digest):
+    """Stands for a state, as a Digest for a value."""
+
+    def __init__(self, state):
+        super().__init__(_entries(state))
+
+    def __eq__(self, other):
+        return self._digest == StateDigest(other)._digest
+
+
+def _entries(state):
+    for key in sorted(state):
+        version, signature, value = state[key] or (None, None, None)
+        if value is not None and not isinstance(value, Digest):
+            value = Digest((value,))
+        yield repr((key, version, signature, value and value._digest)).encode()
+
+
+def held_state(state):
+    """Return a copy of the state {key: (version, signature, value)}, or what stands for it in a board's heap."""
+    return StateDigest(state) if SMALL_HEAP else dict(state)
 
 
 class Rig:
@@ -119,7 +142,11 @@ def remount(flash):
 
 def snapshots(journal):
     """Return [(number, whole, {key: (version, signature, value)} or None)] of all that lies on the medium."""
-    found = []
+    return list(each_snapshot(journal))
+
+
+def each_snapshot(journal):
+    """Yield them one by one, where all at once would fill the heap."""
     arenas = journal.arenas()
     for arena in sorted(arenas):
         log = journal.log(arena, arenas[arena])
@@ -133,8 +160,7 @@ def snapshots(journal):
                     state.load(StoredEntry(log, position), position)
                 held = contents(state)
                 assert commit.entries == state.index.live and commit.channels == state.index.channels
-            found.append((commit.number, whole, held))
-    return found
+            yield commit.number, whole, held
 
 
 def refusal(call, *args):

@@ -241,18 +241,18 @@ def test_what_ram_holds_meets_the_medium_by_version():
 
 
 def test_a_state_too_large_is_told_and_costs_nothing():
-    rig = Rig(RamFlash())
-    fill(rig, 20, size=400)
+    rig = Rig(RamFlash(32768))
+    fill(rig, 10, size=400)
     rig.save()
     kept = snapshots(rig.journal)
-    for i in range(20, 100):
+    for i in range(10, 50):
         rig.put(channel_key(i), 0, channel(i, 700))
     writes = rig.flash.writes
     assert "too small" in refusal(rig.save)
     rig.check()
     assert rig.flash.writes == writes and snapshots(rig.journal) == kept
     assert remount(rig.flash).expected == kept[-1][2]
-    for i in range(20, 100):
+    for i in range(10, 50):
         rig.put(channel_key(i), 1, b"1")
     rig.save()
     assert remount(rig.flash).expected == rig.expected

@@ -3,7 +3,19 @@
 from backup_format.live import Places, whole_commits
 from backup_format.records import TOMBSTONE_VERSION
 from faulty_flash import Dice, RamFlash
-from journal_rig import CPYTHON, SIGNATURE, Rig, channel, channel_key, fill, refusal, remount, rounds, snapshots
+from journal_rig import (
+    CPYTHON,
+    SIGNATURE,
+    Rig,
+    channel,
+    channel_key,
+    each_snapshot,
+    fill,
+    refusal,
+    remount,
+    rounds,
+    snapshots,
+)
 from medium_content import SMALL_HEAP
 
 
@@ -207,4 +219,4 @@ def test_a_large_state_on_a_small_medium():
         assert refusal(rig.save) is None
         if number % 5 == 0:
             assert remount(rig.flash).expected == rig.expected
-            assert len([1 for _number, whole, _held in snapshots(rig.journal) if whole]) >= 2
+            assert len([1 for _number, whole, _held in each_snapshot(rig.journal) if whole]) >= 2

@@ -5,9 +5,9 @@ from binascii import unhexlify
 
 from backup_format import frames
 from faulty_flash import At, RamFlash, dead
-from journal_rig import CPYTHON, contents, remount
+from journal_rig import CPYTHON, contents, held, remount
 from loop_rig import Rig, entry, field
-from medium_content import SMALL_HEAP
+from medium_content import SMALL_HEAP, content
 from replay import ReplayEngine, value_end
 from signer.store import TOMBSTONE
 from signer_backup.journal import Journal
@@ -43,7 +43,8 @@ class Board:
 
 
 class Node:
-    """The recorded node: entries is its state, {key: (version, signature, value)}, read line by line."""
+    """The recorded node: entries is its state, {key: (version, signature, value)}, read line by line. A value is a
+    content, None for a tombstone: a node's state is in another machine's RAM than the board's."""
 
     def __init__(self, run):
         self._run = run
@@ -58,12 +59,36 @@ class Node:
         self.entries.update(news)
         if attach:
             news = {key: e for key, e in self.entries.items() if e[0] != TOMBSTONE}
-        carried = b"".join([entry(key, e[0], e[2], e[1]) for key, e in news.items()])
-        raw = b"\x00\x01" + i.to_bytes(4, "big")
-        self.error = b'"error":' in line
-        if not self.error:
+        made = message_of(i, news)
+        if b'"error":' not in line:
             self.entries.update(cut(line, b'"changed":['))
-        return field(1, i) + field(3, raw) + carried
+        return made
+
+    def expected(self):
+        """Return what contents gives of a board that has this state."""
+        return {
+            key: (version, signature, None if value is None else held((value[:],)))
+            for key, (version, signature, value) in self.entries.items()
+        }
+
+
+def message_of(i, entries):
+    """Return HsmRequest i with these entries, as a content."""
+    head = field(1, i) + field(3, b"\x00\x01" + i.to_bytes(4, "big"))
+    made = content(len(head) + sum([len(carried(key, e)) for key, e in entries.items()]))
+    made[: len(head)] = head
+    at = len(head)
+    for key, e in entries.items():
+        part = carried(key, e)
+        made[at : at + len(part)] = part
+        at += len(part)
+    return made
+
+
+def carried(key, live):
+    """Return an entry of the node, no tombstone, as a request carries it."""
+    version, signature, value = live
+    return entry(key, version, value[:], signature)
 
 
 def cut(line, name):
@@ -81,20 +106,24 @@ def cut(line, name):
             p = end + 1
         signature = unhexlify(parts[4][1:-1]) if len(parts) > 4 else b""
         version = int(parts[2])
-        found[str(parts[0][1:-1], "utf-8")] = version, signature, None if version == TOMBSTONE else parts[3]
+        value = None
+        if version != TOMBSTONE:
+            value = content(len(parts[3]))
+            value[:] = parts[3]
+        found[str(parts[0][1:-1], "utf-8")] = version, signature, value
         p += line[p] == 0x2C
     return found
 
 
-def is_greenlights(held, name):
-    """Whether the state held is the one of a recorded backup file."""
+def is_greenlights(state, name):
+    """Whether state is the one of a recorded backup file."""
     with open("tests/vectors/signer-run/" + name) as file:
         values = json.load(file)["state"]["values"]
-    live = [key for key in held if held[key][0] != TOMBSTONE]
+    live = [key for key in state if state[key][0] != TOMBSTONE]
     assert sorted(live) == sorted(values)
     for key, value in values.items():
-        assert [held[key][0], json.loads(str(held[key][2], "utf-8"))] == value[:2], key
-        assert (list(held[key][1]) if held[key][1] else None) == (value[2] if len(value) > 2 else None), key
+        assert [state[key][0], json.loads(str(state[key][2], "utf-8"))] == value[:2], key
+        assert (list(state[key][1]) if state[key][1] else None) == (value[2] if len(value) > 2 else None), key
     return True
 
 
@@ -112,7 +141,7 @@ def test_the_run_on_a_store_on_the_medium():
             assert isinstance(answer, bytes), answer
             answered += len(answer)
             if i % 40 == 0 or i == LAST:
-                assert contents(board.state) == node.entries
+                assert contents(board.state) == node.expected()
                 if board.journal.last:
                     snapshot = remount(flash).expected
                     assert set(snapshot) <= set(node.entries)
@@ -143,12 +172,11 @@ def test_a_medium_that_dies_and_comes_back_in_the_run():
                 errors += 1
                 assert errors < 100
                 board.rig.ask(frames.HELLO, bytes((frames.ATTACH,)))
-                carried = [entry(key, e[0], e[2], e[1]) for key, e in node.entries.items() if e[0] != TOMBSTONE]
-                raw = b"\x00\x01" + i.to_bytes(4, "big")
-                answer = board.rig.request(field(1, i) + field(3, raw) + b"".join(carried))
+                live = {key: e for key, e in node.entries.items() if e[0] != TOMBSTONE}
+                answer = board.rig.request(message_of(i, live))
         flash.fault = None
         assert errors > 0 and board.runtime.failures > 0
-        assert contents(board.state) == node.entries
+        assert contents(board.state) == node.expected()
         board.runtime.observe(board.journal.node_id, [])
         assert board.runtime.failing == 0, board.runtime.last_error
-        assert remount(flash).expected == node.entries
+        assert remount(flash).expected == node.expected()

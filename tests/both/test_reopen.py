@@ -144,3 +144,20 @@ def test_a_reopening_that_runs_out_of_memory_or_is_interrupted_leaves_nothing_ha
         board.flash.fault = None
         board.observe()
         assert board.journal.mounted and contents(board.state) == board.expected()
+
+
+def test_one_read_that_finds_nothing_in_a_reopening():
+    """At worst the medium is taken for a blank one, then for what it is: the node attaches anew; nothing is lost."""
+    told = 0
+    for nth in range(1, 60):
+        board = on_flash()
+        board.journal.device.failed = True
+        board.flash.fault = fault = At(nth, lambda op, offset, buf: fill(buf, 0, len(buf)) or True, ("read",))
+        board.observe()
+        board.flash.fault = None
+        board.observe()
+        told += refusal(board.state.get, channel_key(0)) is not None
+        assert board.journal.mounted and not board.state.index.lost and contents(board.state) == board.expected()
+        if not fault.happened:
+            break
+    assert nth > 20 and told == 1

@@ -15,6 +15,7 @@ from littlefs import LittleFS, LittleFSError, lfs
 
 from fault_errors import WornOut
 from faulty_flash import PowerCut, RamFlash, Worn
+from medium_content import content
 
 IO_ERROR = -5
 NO_ENTRY = -2
@@ -197,5 +198,5 @@ class LittlefsBoard:
 def overwritable_flash() -> OverwritableFlash:
     """Return the suite's medium."""
     flash = OverwritableFlash(16384, 1024, 128)
-    flash.older = {}
+    flash.older = content(flash.size)
     return flash
