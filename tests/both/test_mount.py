@@ -15,6 +15,7 @@ from journal_rig import (
     rounds,
     snapshots,
 )
+from log_rig import units_of
 from medium_content import fill as fill_content
 from signer_backup.journal import Journal
 from signer_backup.state import State
@@ -116,7 +117,7 @@ def test_a_flipped_bit():
     rig, history = nineteen_snapshots()
     flash, log = rig.flash, rig.state.log
     newest = older = 0
-    for unit in log.units:
+    for unit in units_of(log):
         for at in range(unit * 1024, unit * 1024 + 1024, 5 if CPYTHON else 41):
             flash.flip(at * 8 + at % 7)
             again = remount(flash)

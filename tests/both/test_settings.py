@@ -5,6 +5,7 @@ from backup_format.records import parse_settings, settings_body
 from backup_format.units import NO_NODE, UNIT_HEADER
 from faulty_flash import At, RamFlash, dead
 from journal_rig import NODE, OTHER_NODE, Rig, channel, channel_key, fill, refusal, remount, snapshots
+from log_rig import units_of
 from runtime_rig import Board
 from signer_backup.strategy import parse_strategy
 
@@ -81,7 +82,7 @@ def test_every_arena_carries_them():
     for version in range(1, 120):
         rig.put(channel_key(0), version, channel(version, 900))
         rig.save()
-    assert min(rig.flash.worn) >= 1 and rig.journal.settings_unit in rig.state.log.units
+    assert min(rig.flash.worn) >= 1 and rig.journal.settings_unit in units_of(rig.state.log)
     again = remount(rig.flash)
     assert again.journal.settings == PERIODIC and again.expected == rig.expected
 

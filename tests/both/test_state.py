@@ -13,10 +13,7 @@ def damage(rig, key, at=120):
     """Flip a bit of the record that the medium holds for key."""
     position = rig.state.index.position(rig.state.index.find(key))
     assert position != NOWHERE
-    log = rig.state.log
-    i = max([i for i in range(len(log.starts)) if log.starts[i] <= position])
-    offset = log.units[i] * 4096 + 69 + position - log.starts[i] + at
-    rig.flash.flip(offset * 8)
+    rig.flash.flip(rig.state.log.place(position + at)[0] * 8)
 
 
 def saved(count=5):
