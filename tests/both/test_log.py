@@ -257,3 +257,15 @@ def test_units_that_are_not_what_they_say_are_left_out():
         data[offset] ^= 1
     units = find_arenas(arena.flash.read_into, 1024, 32)[1]
     assert open_log(arena.flash.read_into, 1024, 2, units) is None  # erased, and opened for another arena meanwhile
+
+
+def test_a_commit_whose_last_bytes_lie_in_a_missing_unit():
+    arena = Arena()
+    arena.snapshot(body(1, 935))
+    arena.snapshot(body(2, 500))
+    arena.snapshot(body(3, 900))
+    assert list(arena.read().commits())[0][1] > PAYLOAD and len(units_of(arena.log)) == 3
+    arena.flash.data[1024:2048] = b"\xff" * 1024
+    log = arena.read()
+    assert units_of(log) == [0, 2] and refuses(list, log.records())
+    assert commits(log) == [(3, False)] and [c.number for c, _end in log.commits()] == [3]
