@@ -106,6 +106,20 @@ def test_padding_is_only_behind_a_transaction():
     assert [c.number for c, _end in log.commits()] == [1]
 
 
+def test_damage_that_looks_like_padding_ends_with_its_unit():
+    """A snapshot that takes less than a program unit, and a start: the log goes on in another unit, right behind it."""
+    arena = Arena()
+    arena.snapshot(body(1, 60))
+    arena.snapshot()
+    commit, end = list(arena.read().commits())[-1]
+    arena.writer.resume(commit, end)
+    arena.snapshot(body(2, 20), body(3, 20))
+    arena.flash.data[arena.place(end - 8 - len(commit.body()))] = 0
+    log = arena.read()
+    assert [start for start, _unit in log.places()] == [0, end]
+    assert bodies(log) == [body(1, 60), body(2, 20), body(3, 20)] and commits(log) == [(1, True), (3, True)]
+
+
 def test_where_the_checkpoint_ends():
     arena = Arena()
     arena.snapshot(body(1, 700), body(2, 700))
