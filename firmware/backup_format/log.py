@@ -124,14 +124,15 @@ class Log(UnitMap):
 
     def key(self, position, kind, length):
         """Return the key of the entry or tombstone at position, unchecked. Raises FormatError."""
-        for most in (_KEY_HEAD, MAX_ENTRY_HEAD):
-            head = bytearray(min(most, length))
-            self.read(position + RECORD_HEADER, head)
-            try:
-                return parse_key(kind, head, self.node_id)
-            except FormatError:
-                if most == MAX_ENTRY_HEAD:
-                    raise
+        try:
+            return self._key(position, kind, min(_KEY_HEAD, length))
+        except FormatError:  # a longer one, or none
+            return self._key(position, kind, min(MAX_ENTRY_HEAD, length))
+
+    def _key(self, position, kind, most):
+        head = bytearray(most)
+        self.read(position + RECORD_HEADER, head)
+        return parse_key(kind, head, self.node_id)
 
     def body(self, position):
         """Return (kind, body as bytes) of the record at position, its CRC checked. Raises FormatError."""

@@ -34,9 +34,7 @@ class _Value:
         return None if self.version == TOMBSTONE_VERSION else b"".join(self.text())
 
     def text(self):
-        """Yield the value's JSON text in pieces, none for a tombstone. May raise MediumError, at its end too."""
-        if self.version == TOMBSTONE_VERSION:
-            return
+        """Yield the value's JSON text in pieces; a tombstone has none. May raise MediumError, at its end too."""
         for piece in expand_value(self.flags, self.coded()):
             yield piece
 

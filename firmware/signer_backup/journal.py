@@ -178,7 +178,8 @@ class Journal:
 
     def _write(self, state, changed, commit, settings):
         """Write a transaction; return the log position behind its last record."""
-        for attempt in range(_ATTEMPTS):
+        attempts = 1
+        while True:
             if self._suspect:
                 self._look_around(state, commit)
                 settings = settings or self.settings
@@ -200,8 +201,9 @@ class Journal:
             except MediumError:
                 self._ring.failed()
                 self._suspect = True
-                if attempt == _ATTEMPTS - 1:
+                if attempts == _ATTEMPTS:
                     raise
+                attempts += 1
 
     def _fits(self, state):
         """Return whether the changes go into the current arena."""

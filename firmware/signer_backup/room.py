@@ -1,6 +1,5 @@
 """Whether what is to be written has room on the medium, beside what must stay there (docs/media-format.md)."""
 
-from backup_format.errors import FormatError
 from backup_format.port import const
 from backup_format.records import RECORD_HEADER
 from backup_format.units import UNIT_HEADER
@@ -65,10 +64,7 @@ def _stored_bytes(state):
     total = 0
     for row in state.stored_rows():
         position = state.index.position(row)
-        try:
-            length = state.log.header(position)[1]
-        except FormatError:
-            continue  # the copy will tell
+        length = state.log.header(position)[1]
         if length < state.log.end() - position:
             total += RECORD_HEADER + length
     return total

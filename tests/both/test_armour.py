@@ -8,6 +8,7 @@ from backup_format.port import sha256
 from backup_format.units import UNIT_HEADER
 from faulty_flash import RamFlash
 from journal_rig import Rig, channel, channel_key, fill, remount
+from log_rig import units_of
 from medium_content import SMALL_HEAP
 from signer_backup.armour import armoured, show
 
@@ -33,12 +34,13 @@ def check(flash):
     rig = remount(flash)
     log = rig.state.log
     assert number == rig.journal.last.number
-    units = [unit for start, unit in zip(log.starts, log.units) if start < end]
+    places = [(start, unit) for start, unit in log.places() if start < end]
+    units = [unit for _start, unit in places]
     for i in range(0, len(data), 256):
         at = units[i // 4096] * 4096 + i % 4096
         assert flash.data[at : at + 256][: len(data) - i] == data[i : i + 256]
     whole = 4096 * len(units)
-    assert len(data) == min(whole, whole - 4096 + UNIT_HEADER + end - log.starts[len(units) - 1])
+    assert len(data) == min(whole, whole - 4096 + UNIT_HEADER + end - places[-1][0])
     return len(units)
 
 
@@ -53,7 +55,7 @@ def test_the_newest_snapshot_is_printed():
     for version in range(2, 12):  # until it went to another arena
         rig.put(channel_key(1), version, channel(version, 3000))
         rig.save()
-        if not SMALL_HEAP or len(rig.state.log.units) < 4:  # the whole text in RAM
+        if not SMALL_HEAP or len(units_of(rig.state.log)) < 4:  # the whole text in RAM
             check(rig.flash)
     assert rig.state.log.arena > 1
 
@@ -87,8 +89,7 @@ def test_a_damaged_newest_one_gives_way_to_the_one_before():
     before = text_of(rig.flash)
     rig.put(channel_key(1), 1, channel(1))
     rig.save()
-    log, end = rig.state.log, before[1]
-    rig.flash.data[log.units[-1] * 4096 + UNIT_HEADER + end - log.starts[-1] + 300] ^= 1
+    rig.flash.data[rig.state.log.place(before[1] + 300)[0]] ^= 1
     assert text_of(rig.flash) == before
 
 

@@ -3,7 +3,7 @@
 from backup_format import frames
 from backup_format.frames import CONFIGURE, E_MALFORMED, E_MEDIUM, E_ORDER, FORMAT, STATUS, SURVEY
 from backup_format.units import UnitHeader
-from faulty_flash import Cut, PowerCut, RamFlash, Worn, dead
+from faulty_flash import At, Cut, PowerCut, RamFlash, Worn, dead
 from format_rig import Host, OneEraseEach, filled, hexed, is_blank
 from journal_rig import NODE, OTHER_NODE, Rig, channel, channel_key, snapshots
 from runtime_rig import Board
@@ -53,6 +53,17 @@ def test_survey():
     says = Host(newer(RamFlash())).json(SURVEY)
     assert (says["content"], says["nodes"], says["units"]) == ("newer", hexed(OTHER_NODE), 16)
     assert "version 2" in says["problem"] and says["snapshot"] is None
+
+
+def test_survey_of_a_medium_that_fails_meanwhile():
+    flash = filled(3)
+    host = Host(flash)
+    host.json(SURVEY)
+    flash.fault = At(3, dead, ("read",))
+    code, text = host.error(SURVEY)
+    assert code == E_MEDIUM and "can't be read" in text
+    flash.fault = None
+    assert host.json(SURVEY)["snapshot"] == 3
 
 
 def test_survey_of_what_is_not_ours():

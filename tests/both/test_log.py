@@ -106,6 +106,20 @@ def test_padding_is_only_behind_a_transaction():
     assert [c.number for c, _end in log.commits()] == [1]
 
 
+def test_damage_that_looks_like_padding_ends_with_its_unit():
+    """A snapshot that takes less than a program unit, and a start: the log goes on in another unit, right behind it."""
+    arena = Arena()
+    arena.snapshot(body(1, 60))
+    arena.snapshot()
+    commit, end = list(arena.read().commits())[-1]
+    arena.writer.resume(commit, end)
+    arena.snapshot(body(2, 20), body(3, 20))
+    arena.flash.data[arena.place(end - 8 - len(commit.body()))] = 0
+    log = arena.read()
+    assert [start for start, _unit in log.places()] == [0, end]
+    assert bodies(log) == [body(1, 60), body(2, 20), body(3, 20)] and commits(log) == [(1, True), (3, True)]
+
+
 def test_where_the_checkpoint_ends():
     arena = Arena()
     arena.snapshot(body(1, 700), body(2, 700))
@@ -257,3 +271,15 @@ def test_units_that_are_not_what_they_say_are_left_out():
         data[offset] ^= 1
     units = find_arenas(arena.flash.read_into, 1024, 32)[1]
     assert open_log(arena.flash.read_into, 1024, 2, units) is None  # erased, and opened for another arena meanwhile
+
+
+def test_a_commit_whose_last_bytes_lie_in_a_missing_unit():
+    arena = Arena()
+    arena.snapshot(body(1, 935))
+    arena.snapshot(body(2, 500))
+    arena.snapshot(body(3, 900))
+    assert list(arena.read().commits())[0][1] > PAYLOAD and len(units_of(arena.log)) == 3
+    arena.flash.data[1024:2048] = b"\xff" * 1024
+    log = arena.read()
+    assert units_of(log) == [0, 2] and refuses(list, log.records())
+    assert commits(log) == [(3, False)] and [c.number for c, _end in log.commits()] == [3]

@@ -15,6 +15,7 @@ from journal_rig import (
     rounds,
     snapshots,
 )
+from log_rig import units_of
 from medium_content import fill as fill_content
 from signer_backup.journal import Journal
 from signer_backup.state import State
@@ -116,7 +117,7 @@ def test_a_flipped_bit():
     rig, history = nineteen_snapshots()
     flash, log = rig.flash, rig.state.log
     newest = older = 0
-    for unit in log.units:
+    for unit in units_of(log):
         for at in range(unit * 1024, unit * 1024 + 1024, 5 if CPYTHON else 41):
             flash.flip(at * 8 + at % 7)
             again = remount(flash)
@@ -288,6 +289,71 @@ class Failing:
 
     def end(self):
         self._index.find = self._find
+
+
+def test_one_wrong_read_of_what_ram_holds_too():
+    """A medium comes late, and an entry on it is read once more to see which one is newer."""
+    rig = Rig(RamFlash())
+    fill(rig, 3)
+    rig.save()
+    words = set()
+    for nth in range(1, 60):
+        state, journal = State(b""), Journal(lambda: rig.flash)
+        state.put(channel_key(1), 9, SIGNATURE, b'"ram"')
+        rig.flash.fault = Misread(rig.flash, nth)
+        words.add(refusal(journal.mount, state))
+        happened, rig.flash.fault = rig.flash.fault.happened, None
+        assert state.get(channel_key(1)).value == b'"ram"'
+        if not journal.mounted:
+            journal.mount(state)
+        assert journal.last.number == 1 and len(contents(state)) == 3 and list(state.changed) == [channel_key(1)]
+        if not happened:
+            break
+    assert len(words) == 2 and None in words and "can't be read" in max(filter(None, words))
+
+
+def test_a_commit_whose_length_is_read_wrongly():
+    """Its end is not where the next snapshot must begin."""
+    rig = Rig(RamFlash())
+    fill(rig, 3)
+    rig.save()
+    at = rig.state.log.place(rig.journal.last_end - len(rig.journal.last.body()) - 8)[0]
+
+    def shorter(op, offset, buf):
+        if offset == at and len(buf) == 8 and not seen:
+            seen.append(offset)
+            buf[:] = rig.flash.data[at : at + 8]
+            buf[3] -= 1
+            return True
+        return False
+
+    seen = []
+    rig.flash.fault = shorter
+    again = Rig(rig.flash)
+    rig.flash.fault = None
+    assert seen and again.journal.last.number == 1 and again.journal.last_end == rig.journal.last_end
+    assert contents(again.state) == rig.expected
+
+
+def test_a_driver_with_other_program_units():
+    """What lies there is read; what is written begins in an arena of its own."""
+    flash = filled_with(256)
+    for size in (512, 128):
+        other = RamFlash(flash.size, flash.erase_size, size)
+        other.data[:] = flash.data
+        rig = remount(other)
+        assert len(rig.expected) == 3
+        rig.put(channel_key(1), 1, channel(1))
+        rig.save()
+        assert (rig.state.log.arena, rig.state.log.program_size) == (2, size)
+        assert remount(other).expected == rig.expected
+
+
+def filled_with(program_size):
+    rig = Rig(RamFlash(program_size=program_size))
+    fill(rig, 3)
+    rig.save()
+    return rig.flash
 
 
 def test_many_starts():

@@ -2,6 +2,7 @@
 
 from faulty_flash import At, RamFlash, dead
 from journal_rig import OTHER_NODE, channel, channel_key, contents, refusal, remount
+from log_rig import units_of
 from medium_content import fill
 from runtime_rig import Board
 
@@ -74,7 +75,7 @@ def test_a_medium_whose_first_unit_is_gone_is_refused():
     board = Board(RamFlash())
     for i in range(4):
         board.observe((channel_key(i), 0, channel(i, 1500)))
-    assert len(board.state.log.units) > 1 and board.journal.last.number == 4
+    assert len(units_of(board.state.log)) > 1 and board.journal.last.number == 4
     copy = board.flash.copy()
     copy.data[:4096] = b"\xff" * 4096
     assert "another medium" in in_place(board, copy)
@@ -87,8 +88,7 @@ def test_a_medium_with_one_changed_byte_in_a_spill_is_refused():
         board.observe((channel_key(0), version, channel(version, 300)))
     copy = board.flash.copy()
     position = board.state.index.position(board.state.index.find(channel_key(0)))
-    log = board.state.log
-    copy.data[log.units[-1] * 4096 + position - log.starts[-1] + 69 + 200] ^= 1
+    copy.data[board.state.log.place(position + 200)[0]] ^= 1
     before = copy.copy().data
     board.flash = None
     board.journal.device.failed = True

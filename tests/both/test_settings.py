@@ -1,10 +1,11 @@
 """The owner's settings on the medium: what counts, what they survive, and what the runtime makes of them."""
 
 from backup_format.errors import FormatError
-from backup_format.records import parse_settings, settings_body
+from backup_format.records import SETTINGS, parse_settings, settings_body
 from backup_format.units import NO_NODE, UNIT_HEADER
 from faulty_flash import At, RamFlash, dead
 from journal_rig import NODE, OTHER_NODE, Rig, channel, channel_key, fill, refusal, remount, snapshots
+from log_rig import units_of
 from runtime_rig import Board
 from signer_backup.strategy import parse_strategy
 
@@ -81,7 +82,7 @@ def test_every_arena_carries_them():
     for version in range(1, 120):
         rig.put(channel_key(0), version, channel(version, 900))
         rig.save()
-    assert min(rig.flash.worn) >= 1 and rig.journal.settings_unit in rig.state.log.units
+    assert min(rig.flash.worn) >= 1 and rig.journal.settings_unit in units_of(rig.state.log)
     again = remount(rig.flash)
     assert again.journal.settings == PERIODIC and again.expected == rig.expected
 
@@ -168,6 +169,20 @@ def test_any_flipped_bit_of_the_record_costs_nothing_else():
             assert again.journal.last.number == 2 and again.expected == rig.expected
             assert snapshots(again.journal) == found
             rig.flash.flip(bit)
+
+
+def test_settings_of_a_later_program_are_none():
+    rig = Rig(RamFlash())
+    fill(rig, 2)
+    rig.save()
+    writer = rig.journal._writer
+    writer.begin()
+    writer.append(SETTINGS, [b"\x07\x00"])
+    writer.finish()
+    again = remount(rig.flash)
+    assert again.journal.settings is None and again.journal.settings_unit is None and again.expected == rig.expected
+    configure(again, NEVER)
+    assert Rig(rig.flash).journal.settings == NEVER and remount(rig.flash).expected == rig.expected
 
 
 def test_the_first_record_of_an_arena_damaged():

@@ -13,10 +13,7 @@ def damage(rig, key, at=120):
     """Flip a bit of the record that the medium holds for key."""
     position = rig.state.index.position(rig.state.index.find(key))
     assert position != NOWHERE
-    log = rig.state.log
-    i = max([i for i in range(len(log.starts)) if log.starts[i] <= position])
-    offset = log.units[i] * 4096 + 69 + position - log.starts[i] + at
-    rig.flash.flip(offset * 8)
+    rig.flash.flip(rig.state.log.place(position + at)[0] * 8)
 
 
 def saved(count=5):
@@ -302,3 +299,13 @@ def test_spilled_entries_are_read_back():
         rig.check()
     assert rig.journal.last is None and contents(rig.state) == rig.expected
     assert rig.journal.node_id == NODE and rig.expected[channel_key(3)][1] == SIGNATURE
+
+
+def test_keys_of_every_length():
+    """The longest ones reach into the second piece that is read of a record."""
+    rig = Rig(RamFlash())
+    for size in (1, 44, 45, 230, 256, 300, 400):
+        rig.put("k" * size, 1, b'"v"')
+    rig.save()
+    rig.check()
+    assert remount(rig.flash).expected == rig.expected and len(rig.expected) == 7
