@@ -155,7 +155,7 @@ def _check_node(info: Info, backup: Head) -> None:
         )
     if behind := info.warning_bitcoind_sync or info.warning_lightningd_sync:
         raise LightningdError(
-            f"lightningd is not in sync yet (block {info.blockheight}): {printable(behind)}. Wait until "
+            f"lightningd is not in sync yet (block {info.blockheight}): {printable(behind.rstrip('.'))}. Wait until "
             "`lightning-cli getinfo` shows no warning, then run this again. Nothing was sent"
         )
 

@@ -1,8 +1,8 @@
 """What lightningd says over its JSON-RPC socket, typed; every failure becomes one sentence of what, where, what to do.
 
 Methods and fields: Core Lightning's doc/schemas, and answers of a running v26.06.6 (tests/vectors/cln-rpc). `getutxout`
-is a method of lightningd's bitcoin backend (read in plugins/bcli.c): nulls where an output is spent, also by a
-transaction that is in no block yet.
+is a method of lightningd's bitcoin backend (read in plugins/bcli.c; v26.06.6 passes such a call on): nulls where an
+output is spent, also by a transaction that is in no block yet.
 """
 
 from __future__ import annotations
