@@ -4,7 +4,7 @@ from backup_format import frames
 from backup_format.frames import CONFIGURE, E_MALFORMED, E_MEDIUM, E_ORDER, FORMAT, STATUS, SURVEY
 from backup_format.units import UnitHeader
 from faulty_flash import At, Cut, PowerCut, RamFlash, Worn, dead
-from format_rig import Host, OneEraseEach, filled, hexed, is_blank
+from format_rig import Host, InOneCall, OneEraseEach, filled, hexed, is_blank
 from journal_rig import NODE, OTHER_NODE, Rig, channel, channel_key, snapshots
 from runtime_rig import Board
 from signer_backup.formatting import NO_MEDIUM, NOT_ALLOWED, Formatter
@@ -22,6 +22,9 @@ def foreign(what):
         flash.data[82:90] = b"FAT32   "
     elif what == "exfat":
         flash.data[3:11] = b"EXFAT   "
+    elif what == "no boot signature":
+        flash.data[54:62] = b"FAT16   "
+        flash.data[510:512] = b"\x56\xaa"
     elif what == "partitions":
         flash.data[446:510] = bytes((0, 0, 0, 0, 0x0C)) + bytes(59)
     elif what == "empty table":
@@ -75,6 +78,7 @@ def test_survey_of_what_is_not_ours():
         ("empty table", "unknown"),
         ("littlefs", "littlefs"),
         ("littlefs, second block", "littlefs"),
+        ("no boot signature", "unknown"),
         ("nothing known", "unknown"),
     ):
         flash = foreign(what)
@@ -87,7 +91,7 @@ def test_survey_of_what_is_not_ours():
 def test_no_medium():
     host = Host(None)
     for kind, payload in ((SURVEY, b""), (FORMAT, bytes(4))):
-        assert host.error(kind, payload)[0] == NO_MEDIUM
+        assert host.error(kind, payload)[0] == NO_MEDIUM == 34  # LINK.md
     assert host.error(CONFIGURE, b"never") == (E_MEDIUM, "the settings could not be written: " + host.error(SURVEY)[1])
     host.board.flash = RamFlash()
     assert host.json(SURVEY)["content"] == "blank"
@@ -185,7 +189,8 @@ def test_a_unit_that_can_not_be_erased():
     flash = foreign("fat")
     host = Host(flash)
     flash.fault = Worn(flash, {5}, ("erase",))
-    code, text = host.error(FORMAT, bytes(4))
+    with InOneCall():
+        code, text = host.error(FORMAT, bytes(4))
     assert code == E_MEDIUM and "20480" in text
     flash.fault = None
     host.format()

@@ -314,21 +314,26 @@ def test_one_wrong_read_of_what_ram_holds_too():
 
 def test_a_commit_whose_length_is_read_wrongly():
     """Its end is not where the next snapshot must begin."""
+    for more in (-1, 1):
+        wrong_length(more)
+
+
+def wrong_length(more):
     rig = Rig(RamFlash())
     fill(rig, 3)
     rig.save()
     at = rig.state.log.place(rig.journal.last_end - len(rig.journal.last.body()) - 8)[0]
 
-    def shorter(op, offset, buf):
+    def wrong(op, offset, buf):
         if offset == at and len(buf) == 8 and not seen:
             seen.append(offset)
             buf[:] = rig.flash.data[at : at + 8]
-            buf[3] -= 1
+            buf[3] += more
             return True
         return False
 
     seen = []
-    rig.flash.fault = shorter
+    rig.flash.fault = wrong
     again = Rig(rig.flash)
     rig.flash.fault = None
     assert seen and again.journal.last.number == 1 and again.journal.last_end == rig.journal.last_end

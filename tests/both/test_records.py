@@ -151,10 +151,11 @@ def test_commits():
     for n in range(len(body)):
         assert refuses(parse_commit, body[:n])
     assert refuses(parse_commit, body + b"\0") and refuses(parse_commit, body[:-17] + b"\x4f" + bytes(15))
-    for field in (2, 3):  # a trigger, a strategy that a newer version may know
-        data = bytearray(Commit(7, None, "first", "never", 0, 0, 0, 1).body())
-        data[field] = 23
-        assert refuses(parse_commit, bytes(data))
+    for field, table in ((2, TRIGGERS), (3, STRATEGIES)):  # a trigger, a strategy that a newer version may know
+        for number in (len(table), 23):
+            data = bytearray(Commit(7, None, "first", "never", 0, 0, 0, 1).body())
+            data[field] = number
+            assert refuses(parse_commit, bytes(data))
 
 
 def unit():

@@ -89,3 +89,16 @@ def test_units_that_do_not_say_how_often_they_were_erased():
     assert it.ring.sequence == 4
     assert it.open() == 2
     assert (it.header(2).sequence, it.header(2).erases) == (5, 10)
+
+
+def test_a_ring_goes_on_behind_the_one_before_a_failure():
+    it = Opened()
+    it.open()
+    it.ring.failed()
+    it.open()
+    again = Opened(it.flash, it.ring)
+    assert again.ring.sequence == 2 and again.ring.free(lambda unit: False) == 7
+    assert again.open() == 2
+    for size in (4096, 16384):  # another medium
+        other = Opened(RamFlash(size, 1024, 128), it.ring)
+        assert other.ring.sequence == 0 and other.ring.free(lambda unit: False) == size // 1024

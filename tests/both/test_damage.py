@@ -1,0 +1,31 @@
+"""What a write that did not arrive may have hit, and what it costs where it hit nothing."""
+
+from faulty_flash import At, RamFlash, swallow
+from journal_rig import Rig, channel, channel_key, fill, remount
+from log_rig import units_of
+
+
+def saved():
+    """Return a rig with a snapshot, and a change that is not saved."""
+    rig = Rig(RamFlash())
+    fill(rig, 6)
+    rig.save()
+    rig.put(channel_key(0), 1, channel(99))
+    return rig
+
+
+def test_a_write_that_hit_nothing_costs_no_checkpoint():
+    rig = saved()
+    rig.flash.fault = fault = At(1, swallow, ("program",))
+    rig.save()
+    assert fault.happened and rig.state.log.arena == 1 and not rig.state.log_damaged
+    assert remount(rig.flash).expected == rig.expected
+
+
+def test_a_header_that_was_hit_costs_one():
+    rig = saved()
+    rig.flash.data[units_of(rig.state.log)[0] * 4096] ^= 1
+    rig.flash.fault = At(1, swallow, ("program",))
+    rig.save()
+    assert rig.state.log.arena == 2 and not rig.state.log_damaged
+    assert remount(rig.flash).expected == rig.expected
