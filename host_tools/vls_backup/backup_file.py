@@ -7,25 +7,20 @@ signature]. Values stay unparsed text until someone asks for one, so that number
 
 import json
 import re
-import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from io import BufferedReader, BytesIO
-from typing import Annotated, Any, BinaryIO, Generic, TypeVar, cast
+from typing import Annotated, Any, Generic, TypeVar, cast
 
 import msgspec
 
-from vls_backup.errors import BackupError, FieldError, cannot_read
+from vls_backup.errors import FieldError
 from vls_backup.fields import laid_out, point_from_hex
 
 VERSION = 1
 U64_MAX = 2**64 - 1
 TOMBSTONE_VERSION = U64_MAX
 """An entry with this version says that its key was deleted."""
-
-_ADVICE = "Use another copy of it, or pull it from the board again"
 
 Value = TypeVar("Value")
 
@@ -78,50 +73,6 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _PLAIN_FIELDS = len(_File.__struct_fields__) - 1
-
-
-def read_backup(path: str) -> Backup:
-    """Read and check the backup file at path ("-" = standard input). Raise BackupError."""
-    with open_backup(path) as (file, name):
-        return whole_backup(file.read(), name)
-
-
-@contextmanager
-def open_backup(path: str) -> Iterator[tuple[BufferedReader, str]]:
-    """Yield the file at path ("-" = standard input), which can seek, and how to speak of it.
-
-    What goes wrong inside, an OSError or a FieldError, is raised as a BackupError that names the file.
-    """
-    name = "standard input" if path == "-" else path
-    try:
-        if path != "-":
-            with open(path, "rb") as file:
-                yield _seekable(file), name
-        elif sys.stdin is None:
-            raise BackupError("standard input is closed: name the file with --path")
-        else:
-            yield _seekable(sys.stdin.buffer), name
-    except OSError as error:
-        raise cannot_read(name, error) from error
-    except FieldError as error:
-        raise BackupError(f"{name}: {error}. {_ADVICE}") from error
-
-
-def _seekable(file: BinaryIO) -> BufferedReader:
-    return cast(BufferedReader, file if file.seekable() else BytesIO(file.read()))
-
-
-def whole_backup(data: bytes, name: str) -> Backup:
-    """Check the file that data is: JSON in any layout, a board's armoured text, VLS's own keys. Raise FieldError."""
-    from vls_backup.plain_state import is_plain_state, parse_plain_state  # it imports this module
-
-    if is_plain_state(data):
-        return parse_plain_state(data, name)
-    if re.search(rb"^-----BEGIN VLS BACKUP-----\s*$", data, re.MULTILINE):  # no line of JSON
-        from vls_backup.armour import backup_file  # it imports this module
-
-        data = backup_file(data)
-    return parse_backup(data, name)
 
 
 def parse_backup(data: bytes, name: str) -> Backup:

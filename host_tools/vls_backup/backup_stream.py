@@ -23,12 +23,11 @@ from vls_backup.backup_file import (
     Entry,
     Head,
     Key,
-    open_backup,
     parse_backup,
-    whole_backup,
 )
 from vls_backup.beside import beside
 from vls_backup.errors import FieldError
+from vls_backup.reading import open_backup, whole_backup
 
 _ENTRIES_BEGIN = b'  "state": {\n    "values": {\n'
 _ENTRY_ENDS = b"\n      ],\n"

@@ -5,10 +5,11 @@ from typing import Any
 
 import click
 
-from vls_backup.backup_file import Backup, read_backup
+from vls_backup.backup_file import Backup
 from vls_backup.compare import MISSING, Comparison, changed_fields, compare, decoded
 from vls_backup.console import age, emit, printable
 from vls_backup.options import FILE
+from vls_backup.reading import read_backup
 
 _LONGEST = 80  # characters of a value that are worth showing
 

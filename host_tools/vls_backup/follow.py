@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import click
 
-from vls_backup.backup_file import read_backup
 from vls_backup.console import printable, say
 from vls_backup.errors import BackupError, BoardError
 from vls_backup.options import FILE, PORT
 from vls_backup.push import say_snapshot
+from vls_backup.reading import read_backup
 from vls_backup.transport import open_board
 from vls_backup.vault import State, Vault, state_of
 

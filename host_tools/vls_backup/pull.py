@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from vls_backup.atomic import check_output, write_atomic
-from vls_backup.backup_file import parse_backup, read_backup
+from vls_backup.backup_file import parse_backup
 from vls_backup.compare import compare
 from vls_backup.console import emit, printable, say, when, when_and_age
 from vls_backup.errors import BackupError, NoSnapshotError, OutputError
@@ -17,6 +17,7 @@ from vls_backup.link import Link
 from vls_backup.options import FILE, PORT
 from vls_backup.progress import progress_bar
 from vls_backup.pull_image import list_of_image, snapshot_of_image
+from vls_backup.reading import read_backup
 from vls_backup.snapshots import (
     Listed,
     Snapshot,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from vls_backup.backup_file import read_backup
 from vls_backup.console import printable, say
 from vls_backup.link import Link
 from vls_backup.options import FILE, PORT
+from vls_backup.reading import read_backup
 from vls_backup.snapshots import status
 from vls_backup.transport import open_board
 from vls_backup.vault import Vault, state_of

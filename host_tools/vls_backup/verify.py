@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 import click
 import msgspec
 
-from vls_backup.backup_file import TOMBSTONE_VERSION, Backup, read_backup
+from vls_backup.backup_file import TOMBSTONE_VERSION, Backup
 from vls_backup.channels import WARNINGS, Channel, Fault, channels_of
 from vls_backup.console import age, emit, printable
 from vls_backup.errors import BackupError, IncompleteError, WrongSeedError
 from vls_backup.options import FILE
+from vls_backup.reading import read_backup
 from vls_backup.secret_file import ask_unseen, cannot_ask, read_secret
 from vls_backup.seed import NATIVE_STYLE, Seed, from_words
 from vls_backup.shachain import INDEX_END, indexes_of

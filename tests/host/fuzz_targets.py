@@ -48,13 +48,14 @@ from backup_format.records import (
 )
 from backup_format.units import UNIT_HEADER, UnitHeader, parse_unit_header
 from vls_backup import decode, explain, given, journals, snapshots
-from vls_backup.backup_file import parse_backup, read_backup
+from vls_backup.backup_file import parse_backup
 from vls_backup.channels import channels_of, read_channels
 from vls_backup.convert import convert
 from vls_backup.errors import BackupError
 from vls_backup.hsm import decode_response
 from vls_backup.image import Image
 from vls_backup.inspect import as_text, report
+from vls_backup.reading import read_backup
 from vls_backup.scb import decode_scb, encode_scb
 from vls_backup.verify import check
 
@@ -63,6 +64,7 @@ OURS = (BackupError, FormatError, ValueError)
 
 NODE = bytes.fromhex(load(ONE_CHANNEL)["node_id"])
 MEDIA = [path.read_bytes() for path in sorted((VECTORS / "media").glob("*.bin"))]
+_folder = tempfile.TemporaryDirectory(prefix="vls-fuzz-")
 
 
 class Target(NamedTuple):
@@ -87,9 +89,6 @@ def _in_file(data: bytes) -> str:
     path = Path(_folder.name) / "input"
     path.write_bytes(data)
     return str(path)
-
-
-_folder = tempfile.TemporaryDirectory(prefix="vls-fuzz-")
 
 
 def backup_file(data: bytes) -> None:

@@ -9,7 +9,8 @@ from backup_cases import VECTORS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vls_backup.backup_file import Backup, format_backup, read_backup
+from vls_backup.backup_file import Backup, format_backup
+from vls_backup.reading import read_backup
 
 NODE_ID = "02" + "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from backup_cases import VECTORS, channel_of, load, run
 
-from vls_backup.backup_file import format_backup, read_backup
+from vls_backup.backup_file import format_backup
 from vls_backup.errors import BackupError, FieldError
+from vls_backup.reading import read_backup
 from vls_backup.vault import state_of
 
 SIGNED = VECTORS / "cln-regtest" / "set2-v6L.backup.json"

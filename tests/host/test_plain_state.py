@@ -10,8 +10,9 @@ from backup_cases import VECTORS, Ran, load, run, run_process
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vls_backup.backup_file import TOMBSTONE_VERSION, read_backup, whole_backup
+from vls_backup.backup_file import TOMBSTONE_VERSION
 from vls_backup.errors import FieldError
+from vls_backup.reading import read_backup, whole_backup
 
 LAST = VECTORS / "signer-run" / "a-last.backup.json"
 OLDER = VECTORS / "signer-run" / "a-at-0050.backup.json"

@@ -13,7 +13,7 @@ from board_rig import VECTORS, live, pulled, result, start, vault, vls_backup
 from nor import NorFlash
 from signer_backup.journal import Journal
 from signer_backup.state import State
-from vls_backup.backup_file import read_backup
+from vls_backup.reading import read_backup
 from vls_backup.vault import state_of
 from vls_backup_sim.bridge import SimulatedBoard
 
