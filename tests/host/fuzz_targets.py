@@ -107,7 +107,7 @@ def backup_file(data: bytes) -> None:
         assert scanned is None  # both ways of reading take the same files
         raise
     assert scanned == list(channels_of(backup))
-    check(backup, [])
+    check(backup, None)
 
 
 def scb(data: bytes) -> None:
