@@ -2,7 +2,7 @@
 
 from backup_format import frames
 from backup_format.frames import CONFIGURE, E_MALFORMED, E_MEDIUM, E_ORDER, FORMAT, STATUS, SURVEY
-from backup_format.units import UnitHeader
+from backup_format.units import UnitHeader, parse_unit_header
 from faulty_flash import At, Cut, PowerCut, RamFlash, Worn, dead
 from format_rig import Host, InOneCall, OneEraseEach, filled, hexed, is_blank
 from journal_rig import NODE, OTHER_NODE, Rig, channel, channel_key, snapshots
@@ -183,6 +183,28 @@ def test_settings_are_kept():
         assert again.json(STATUS)["updates"] == 9 and again.json(SURVEY)["content"] == "blank"
         again.format()
         assert Host(flash).json(STATUS)["updates"] == 9 and flash.data.count(b"VLSb") == 1
+
+
+def test_the_oldest_is_erased_first_and_settings_last():
+    flash = filled(20)  # no unit is blank any more
+    host = Host(flash)
+    host.json(CONFIGURE, b"periodic:9")
+    unit = host.board.journal.settings_unit
+    erased = []
+
+    def note(op, offset, data):
+        if op != "read":
+            erased.append(offset // 4096 if op == "erase" else op)
+        return False
+
+    sequences = [parse_unit_header(flash.data[at : at + 69]).sequence for at in range(0, flash.size, 4096)]
+    flash.fault = note
+    host.format(NODE)
+    flash.fault = None
+    assert [sequences[each] for each in erased[:15]] == sorted(sequences[each] for each in range(16) if each != unit)
+    assert erased[-2:] == ["program", unit] and len(erased) == 18  # written anew first, in a unit of its own
+    host.board.observe((channel_key(1), 1, channel(1)))
+    assert host.board.journal.last.number == 1
 
 
 def test_a_unit_that_can_not_be_erased():

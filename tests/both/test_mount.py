@@ -1,7 +1,7 @@
 """A start reads headers and what is live, and never believes a header that is damaged."""
 
 from backup_format.records import TOMBSTONE_VERSION
-from faulty_flash import At, Misread, RamFlash
+from faulty_flash import At, RamFlash
 from journal_rig import (
     CPYTHON,
     SIGNATURE,
@@ -15,8 +15,6 @@ from journal_rig import (
     rounds,
     snapshots,
 )
-from log_rig import units_of
-from medium_content import fill as fill_content
 from signer_backup.journal import Journal
 from signer_backup.state import State
 
@@ -99,83 +97,6 @@ def test_a_start_amid_an_unfinished_transaction():
         again.put("k", 1, b"1")
         again.save()
         assert remount(rig.flash).expected == again.expected
-
-
-def nineteen_snapshots():
-    """Return a rig on a small flash, and the state at each of its snapshots."""
-    rig = Rig(RamFlash(16384, 1024, 128))
-    history = {0: {}}
-    for number in range(1, 20):
-        rig.put(channel_key(number % 4), number, channel(number, 60))
-        rig.save()
-        history[number] = dict(rig.expected)
-    return rig, history
-
-
-def test_a_flipped_bit():
-    """As tests/faults does with every bit: what was replaced does no harm, else an older snapshot is found."""
-    rig, history = nineteen_snapshots()
-    flash, log = rig.flash, rig.state.log
-    newest = older = 0
-    for unit in units_of(log):
-        for at in range(unit * 1024, unit * 1024 + 1024, 5 if CPYTHON else 41):
-            flash.flip(at * 8 + at % 7)
-            again = remount(flash)
-            number = again.journal.last.number if again.journal.last else 0
-            assert again.expected == history[number], at
-            flash.flip(at * 8 + at % 7)
-            newest += number == 19
-            older += number < 19
-    assert newest > older > 10
-
-
-def test_one_wrong_read_at_a_start():
-    """It gives the newest snapshot and the settings all the same: what seems damaged is looked at again."""
-    rig, history = nineteen_snapshots()
-    rig.journal.configure(rig.state, ("periodic", 7))
-    blank = lambda op, offset, buf: fill_content(buf, 0, len(buf)) or True  # noqa: E731
-    for garbled in (True, False):
-        for nth in range(1, 1000, 5 if CPYTHON else 31):
-            fault = Misread(rig.flash, nth) if garbled else At(nth, blank, ("read",))
-            rig.flash.fault = fault
-            again = Rig(rig.flash)
-            rig.flash.fault = None
-            if not fault.happened:
-                break
-            assert again.journal.last.number == 19 and again.journal.settings == ("periodic", 7), nth
-            assert contents(again.state) == history[19], nth
-        assert nth > 60
-
-
-def test_a_start_that_reads_a_unit_wrongly_opens_the_next_one_elsewhere():
-    """The newest arena is one unit, whose header is read as blank: what lies there must not be erased."""
-    rig = Rig(RamFlash())
-    rig.put("a", 1, b"1")
-    rig.save()
-    rig.flash.fault = At(1, lambda op, offset, buf: fill_content(buf, 0, len(buf)) or True, ("read",))
-    again = Rig(rig.flash)
-    assert again.journal.last.number == 1
-
-
-def test_one_wrong_read_of_an_entry():
-    """Nothing is lost by it, a tombstone neither: it would not be sent again."""
-    rig = Rig(RamFlash())
-    rig.put("a", 1, b"1")
-    rig.delete("b")
-    rig.save()
-    for key in ("a", "b"):
-        for nth in (1, 2):
-            rig.flash.fault = Misread(rig.flash, nth)
-            rig.state.get(key)
-            rig.flash.fault = None
-    rig.journal._must_checkpoint = True
-    for nth in range(1, 60):
-        rig.flash.fault = Misread(rig.flash, nth)
-        rig.put("c", nth, b"1")
-        rig.save()
-        rig.flash.fault = None
-        rig.journal._must_checkpoint = True
-    assert remount(rig.flash).expected == rig.expected and "b" in rig.expected
 
 
 def test_what_a_failed_transaction_opened_is_void():
@@ -289,55 +210,6 @@ class Failing:
 
     def end(self):
         self._index.find = self._find
-
-
-def test_one_wrong_read_of_what_ram_holds_too():
-    """A medium comes late, and an entry on it is read once more to see which one is newer."""
-    rig = Rig(RamFlash())
-    fill(rig, 3)
-    rig.save()
-    words = set()
-    for nth in range(1, 60):
-        state, journal = State(b""), Journal(lambda: rig.flash)
-        state.put(channel_key(1), 9, SIGNATURE, b'"ram"')
-        rig.flash.fault = Misread(rig.flash, nth)
-        words.add(refusal(journal.mount, state))
-        happened, rig.flash.fault = rig.flash.fault.happened, None
-        assert state.get(channel_key(1)).value == b'"ram"'
-        if not journal.mounted:
-            journal.mount(state)
-        assert journal.last.number == 1 and len(contents(state)) == 3 and list(state.changed) == [channel_key(1)]
-        if not happened:
-            break
-    assert len(words) == 2 and None in words and "can't be read" in max(filter(None, words))
-
-
-def test_a_commit_whose_length_is_read_wrongly():
-    """Its end is not where the next snapshot must begin."""
-    for more in (-1, 1):
-        wrong_length(more)
-
-
-def wrong_length(more):
-    rig = Rig(RamFlash())
-    fill(rig, 3)
-    rig.save()
-    at = rig.state.log.place(rig.journal.last_end - len(rig.journal.last.body()) - 8)[0]
-
-    def wrong(op, offset, buf):
-        if offset == at and len(buf) == 8 and not seen:
-            seen.append(offset)
-            buf[:] = rig.flash.data[at : at + 8]
-            buf[3] += more
-            return True
-        return False
-
-    seen = []
-    rig.flash.fault = wrong
-    again = Rig(rig.flash)
-    rig.flash.fault = None
-    assert seen and again.journal.last.number == 1 and again.journal.last_end == rig.journal.last_end
-    assert contents(again.state) == rig.expected
 
 
 def test_a_driver_with_other_program_units():

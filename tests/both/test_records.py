@@ -1,5 +1,7 @@
 """Record, commit and unit headers: what is packed is parsed, and damage raises FormatError."""
 
+from binascii import crc32
+
 from backup_format.errors import FormatError
 from backup_format.layout import get_u16, get_u32, put_u16, put_u32
 from backup_format.records import (
@@ -115,6 +117,7 @@ def test_record_headers():
 def test_a_records_crc_knows_its_place():
     crcs = {record_crc(*args) for args in ((1, 2, 69, 4), (2, 2, 69, 4), (1, 3, 69, 4), (1, 2, 84, 4), (1, 2, 69, 5))}
     assert len(crcs) == 5
+    assert record_crc(1, 2, 69, 4) == crc32(b"\0\0\0\1\0\0\0\2\x45\0\0\4") & 0xFFFFFFFF
 
 
 def test_values():
@@ -198,8 +201,9 @@ def test_integers():
     buf = bytearray(6)
     for put, get, top, size in ((put_u32, get_u32, 0xFFFFFFFF, 4), (put_u16, get_u16, 0xFFFF, 2)):
         for value in (0, 1, top):
-            put(buf, 1, value)
-            assert get(buf, 1) == value == int.from_bytes(buf[1 : 1 + size], "big")
+            for at in (0, 1, 6 - size):
+                put(buf, at, value)
+                assert get(buf, at) == value == int.from_bytes(buf[at : at + size], "big")
         for value, at in ((top + 1, 0), (-1, 0), (0, -1), (0, 7 - size)):
             assert refuses(put, buf, at, value)
         assert refuses(get, buf, 7 - size) and refuses(get, buf, -1) and refuses(get, b"", 0)

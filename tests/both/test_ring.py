@@ -49,6 +49,7 @@ def test_what_is_needed_or_failed_is_left_out():
     it = Opened()
     it.needed = {1, 2}
     assert [it.open(), it.open()] == [0, 3]
+    assert [(it.header(unit).start, it.header(unit).before) for unit in (0, 3)] == [(0, 0), (955, 0)]
     it.ring.failed()
     assert it.ring.free(lambda unit: unit in it.needed) == 5
     it.begin(2)

@@ -154,34 +154,18 @@ def test_every_bit_of_the_newest_arena(small: Medium) -> None:
     assert older > 1000 and same > 1000
 
 
-@pytest.mark.parametrize(("name", "stride"), [("medium", 3), ("large", 61)])
-def test_a_flipped_bit_anywhere(name: str, stride: int, request: pytest.FixtureRequest) -> None:
-    medium: Medium = request.getfixturevalue(name)
-    flash = medium.flash
+def test_a_flipped_bit_anywhere(large: Medium) -> None:
+    """Of a small medium the family flip tries them all."""
+    flash = large.flash
     older = 0
     for offset in range(flash.size):
-        if offset % stride and (offset % flash.erase_size >= HEADER or (stride > 3 and offset % 5)):
+        if offset % 61 and (offset % flash.erase_size >= HEADER or offset % 5):
             continue
         bit = offset * 8 + Dice(offset).roll(8)
         flash.flip(bit)
-        older += check(medium, flash, {offset}, offset % 99 == 0) < medium.newest
+        older += check(large, flash, {offset}, offset % 99 == 0) < large.newest
         flash.flip(bit)
     assert older > 50
-
-
-def test_any_bit_of_the_newest_commit(medium: Medium) -> None:
-    flash = medium.flash
-    commit = medium.needs[medium.newest] - set().union(*(medium.needs[n] for n in medium.needs if n < medium.newest))
-    tried = 0
-    for offset in commit:
-        if offset % 1024 < HEADER:
-            continue
-        for bit in range(offset * 8, offset * 8 + 8):
-            flash.flip(bit)
-            assert check(medium, flash, {offset}) == medium.newest - 1
-            flash.flip(bit)
-            tried += 1
-    assert tried > 8 * 100
 
 
 @pytest.mark.parametrize("name", ["medium", "small", "large"])

@@ -2,9 +2,9 @@
 
 import pytest
 
-from faulty_flash import RamFlash
+from faulty_flash import Dice, RamFlash, tear
 from power_workload import HOWS
-from settings_workload import cut_again, cut_run, starts_again
+from settings_workload import SettingsRun, cut_again, new_flash, starts_again
 
 STEPS = 40
 
@@ -14,8 +14,18 @@ Image = tuple[RamFlash, tuple[object, object]]
 def images(how: str, saves: bool) -> list[Image]:
     """Return what a cut in each write of the workload leaves, with the settings that may be found there."""
     found: list[Image] = []
-    while (cut := cut_run(STEPS, len(found) + 1, how, saves)) is not None:
-        found.append(cut)
+    flash = new_flash()
+    run = SettingsRun(flash, saves)
+
+    def write(op: str, offset: int, data: bytes | None) -> bool:
+        if op != "read":
+            left = flash.copy()
+            tear(left, op, offset, data, how, Dice(len(found)))
+            found.append((left, run.allowed()))
+        return False
+
+    flash.fault = write
+    run.go(STEPS)
     return found
 
 
