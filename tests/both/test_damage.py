@@ -19,6 +19,10 @@ def test_a_write_that_hit_nothing_costs_no_checkpoint():
     rig.flash.fault = fault = At(1, swallow, ("program",))
     rig.save()
     assert fault.happened and rig.state.log.arena == 1 and not rig.state.log_damaged
+    rig.flash.fault = reads = At(1 << 30, swallow, ("read",))
+    rig.put(channel_key(0), 2, channel(98))
+    rig.save()
+    assert reads.calls < 12  # not all that lies there is looked at again
     assert remount(rig.flash).expected == rig.expected
 
 

@@ -151,6 +151,7 @@ def test_backups_are_erased_only_if_all_their_nodes_are_named():
 def test_it_takes_many_short_calls_in_the_right_order():
     flash = filled()
     host = Host(flash)
+    assert host.error(FORMAT, (1).to_bytes(4, "big") + NODE)[0] == E_ORDER  # before anything was begun
     with OneEraseEach():
         assert host.step(0, NODE) == (1, 16)
         assert host.step(1, NODE) == (2, 16)

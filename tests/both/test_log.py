@@ -1,5 +1,6 @@
 """The log: records across erase units, what later units make void, and what damage leaves readable."""
 
+from backup_format.live import Places, whole_commits
 from backup_format.log import Log, find_arenas, open_log, read_header
 from backup_format.records import COMMIT, ENTRY, SPILL, TOMBSTONE, tombstone_body
 from journal_rig import CPYTHON
@@ -120,6 +121,13 @@ def test_damage_that_looks_like_padding_ends_with_its_unit():
     assert bodies(log) == [body(1, 60), body(2, 20), body(3, 20)] and commits(log) == [(1, True), (3, True)]
 
 
+def test_a_log_that_fills_its_last_unit():
+    arena = Arena()
+    arena.snapshot(body(1, 870))
+    log = arena.read()
+    assert arena.writer.end == log.end() == PAYLOAD and kinds(log) == [ENTRY, COMMIT]
+
+
 def test_where_the_checkpoint_ends():
     arena = Arena()
     arena.snapshot(body(1, 700), body(2, 700))
@@ -152,6 +160,7 @@ def test_damage_in_a_record():
         log = arena.read()
         assert refuses(log.body, first[2]) and refuses(log.check, first[2])
         assert commits(log) == [(1, False), (2, False), (3, False)], at
+        assert [end for _c, end in log.commits()] == [end for _c, end, _whole in whole_commits(log, Places())], at
         assert bodies(log) == [body(i, 300) for i in (0, 1, 3, 4, 5)] + [body(7, 10), body(8, 10)], at
 
 
@@ -263,6 +272,9 @@ def test_units_that_are_not_what_they_say_are_left_out():
     assert units_of(arena.read()) == [0, 1, 2, 3]
     assert read_header(arena.flash.read_into, 1024, 30) is None
     assert read_header(arena.flash.read_into, 2048, 0) is None  # of another size
+    data[0:1024], data[1024:2048] = bytes(data[1024:2048]), bytes(data[0:1024])
+    assert read_header(arena.flash.read_into, 1024, 0) is read_header(arena.flash.read_into, 1024, 1) is None
+    data[0:1024], data[1024:2048] = bytes(data[1024:2048]), bytes(data[0:1024])
     for offset in (8, 11, 12, 40):
         data[offset] ^= 1  # the arena, the sequence, what only the checksum covers
         found = find_arenas(arena.flash.read_into, 1024, 32)

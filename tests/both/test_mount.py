@@ -31,6 +31,19 @@ class Count:
         return False
 
 
+class Heads:
+    """Notes where the heads of erase units are read, to find out which arenas there are."""
+
+    def __init__(self, flash):
+        self.places = []
+        flash.fault = self
+
+    def __call__(self, op, offset, data):
+        if len(data) == 16:
+            self.places.append(offset)
+        return False
+
+
 def read_at_start(flash):
     """Return how many bytes a start of the board reads."""
     count = Count(flash)
@@ -59,6 +72,19 @@ def test_a_start_reads_no_more_on_a_large_medium():
     live = 45 * 530
     assert live < min(read[1 << 16]) < 1.25 * live
     assert max(read[large]) <= 1.5 * min(read[1 << 16]), (max(read[large]), min(read[1 << 16]))
+
+
+def test_a_start_looks_once_at_a_medium_in_order():
+    for settings in (None, ("periodic", 7)):
+        rig = Rig(RamFlash())
+        if settings:
+            rig.journal.configure(rig.state, settings)
+        for version in range(9):
+            fill(rig, 4, version, 900)
+            rig.save()
+        heads = Heads(rig.flash)
+        assert contents(Rig(rig.flash).state) == rig.expected
+        assert heads.places == list(range(0, 65536, 4096))
 
 
 def test_checkpoints_stay_below_a_quarter():

@@ -103,3 +103,28 @@ def test_a_ring_goes_on_behind_the_one_before_a_failure():
     for size in (4096, 16384):  # another medium
         other = Opened(RamFlash(size, 1024, 128), it.ring)
         assert other.ring.sequence == 0 and other.ring.free(lambda unit: False) == size // 1024
+
+
+def test_whether_a_newer_unit_follows():
+    """Four places are looked at, around the end of the medium too. What lies elsewhere than it says is none."""
+    for skipped in range(5):
+        for first in (0, 6):
+            it = Opened()
+            it.needed = set(range(first))
+            assert it.open() == first
+            noted = it.header(first)
+            it.needed = {(first + 1 + i) % 8 for i in range(skipped)}
+            newer = it.open()
+            again = Ring(it.device)
+            again.note(noted)
+            assert again.newer_follows() == (skipped < 4) and newer == (first + 1 + skipped) % 8
+            again.note(it.header(newer))
+            assert not again.newer_follows()
+    for unit, other in ((1, 2), (2, 1)):
+        flash = RamFlash(8192, 1024, 128)
+        header = bytearray(128)
+        UnitHeader(1024, 128, 1, 5, 0, 0, other, 1, NODE).pack_into(header)
+        flash.program(unit * 1024, header)
+        ring = Ring(CheckedDevice(flash))
+        ring.note(UnitHeader(1024, 128, 1, 4, 0, 0, 0, 1, NODE))
+        assert not ring.newer_follows()

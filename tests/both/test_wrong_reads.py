@@ -69,6 +69,21 @@ def test_a_start_that_reads_a_unit_wrongly_opens_the_next_one_elsewhere():
     assert again.journal.last.number == 1
 
 
+def test_one_wrong_read_of_settings():
+    """They are all that lies there: the first record of the first arena."""
+    flash = RamFlash()
+    rig = Rig(flash)
+    rig.journal.configure(rig.state, ("periodic", 7))
+    for nth in range(1, 100):
+        flash.fault = fault = Misread(flash, nth)
+        again = Rig(flash)
+        flash.fault = None
+        assert again.journal.settings == ("periodic", 7) and again.journal.settings_unit == 0, nth
+        if not fault.happened:
+            break
+    assert 20 < nth < 99
+
+
 def test_a_newer_version_that_is_read_once_is_none():
     """A read gives what lies on no medium of ours: a header of format version 2."""
     rig = Rig(RamFlash())
