@@ -39,7 +39,7 @@ class Heads:
         flash.fault = self
 
     def __call__(self, op, offset, data):
-        if len(data) == 16:
+        if op == "read" and len(data) == 16:
             self.places.append(offset)
         return False
 
