@@ -40,6 +40,6 @@ def check_live(state, writer):
 def is_whole(state, log, end):
     """Return whether the snapshot whose commit ends at log position end is there. Raises MediumError, FormatError."""
     found = False
-    for _commit, _end, whole in whole_commits(log, IndexPlaces(state.index), end):
-        found = whole
+    for _commit, behind, whole in whole_commits(log, IndexPlaces(state.index), end):
+        found = whole and behind == end  # if its commit is damaged, only those before are met
     return found

@@ -230,6 +230,7 @@ class Journal:
                 self.device.failed = False
         self._suspect = False
         if not whole:
+            self.device.failed = False  # as above: to be looked for as a medium that was gone, it is too damaged
             raise MediumError("the newest snapshot is damaged: waiting for the next one")
 
     def _write_changes(self, state, changed, commit, settings, replaced):

@@ -7,7 +7,7 @@ from faulty_flash import At, Cut, PowerCut, RamFlash, Worn, dead
 from format_rig import Host, InOneCall, OneEraseEach, filled, hexed, is_blank
 from journal_rig import NODE, OTHER_NODE, Rig, channel, channel_key, snapshots
 from runtime_rig import Board
-from signer_backup.formatting import NO_MEDIUM, NOT_ALLOWED, Formatter
+from signer_backup.formatting import NO_MEDIUM, Formatter
 from signer_backup.strategy import parse_strategy
 
 
@@ -139,7 +139,7 @@ def test_backups_are_erased_only_if_all_their_nodes_are_named():
     host = Host(flash)
     for nodes in ((), (bytes(33),), (OTHER_NODE,)):
         assert host.error(FORMAT, bytes(4) + b"".join(nodes)) == (
-            NOT_ALLOWED,
+            35,  # LINK.md
             "the medium holds backups of node " + hexed(NODE)[0],
         )
         assert host.json(SURVEY)["snapshot"] == 8 and host.board.journal.last.number == 8

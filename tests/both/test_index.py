@@ -1,7 +1,9 @@
 """The index against a dict in lockstep."""
 
 from faulty_flash import Dice
+from journal_rig import channel, channel_key, peer_id
 from signer_backup.index import CHANNEL, DELETED, KNOWN, LIVE, LOST, NOWHERE, OBSERVED, PEER, Index
+from signer_backup.state import State
 
 
 def test_keys_get_rows():
@@ -107,3 +109,21 @@ def test_no_ram_for_a_row_changes_nothing():
     assert len(index._buckets[bucket]) == size and len(index) == index.live == 600
     assert [index.flags(index.find(key)) for key in keys] == [LIVE | (PEER if n % 2 else 0) for n in range(600)]
     assert len(set(index.rows())) == 600
+
+
+def test_a_key_in_the_very_first_row():
+    state = State(b"salt")
+    i = 0
+    while state.index.hash(channel_key(i))[0]:
+        i += 1
+    key = channel_key(i)
+    state.put(key, 0, b"", channel(0))
+    assert state.index.find(key) == 0 and state.is_channel(key) and not state.was_observed(key)
+    state.observed(key)
+    state.set_known(key)
+    assert state.was_observed(key) and state.is_known(key) and state.get(key).version == 0
+    while state.index.hash("peers/" + peer_id(i))[0]:
+        i += 1
+    state = State(b"salt")
+    state.mark_peer(channel_key(i))
+    assert state.index.find("peers/" + peer_id(i)) == 0 and state.is_channel_peer("peers/" + peer_id(i))

@@ -93,3 +93,11 @@ def patch(before, wanted):
         if left >> top & 1:
             left, bits = left ^ pivot[0], bits ^ pivot[1]
     return bits.to_bytes(4, "little")
+
+
+def test_a_key_that_this_program_does_not_know_hides_no_commit():
+    arena = Arena()
+    arena.snapshot(body(1, 30))
+    arena.snapshot(b"\x00\x0c\x41\x00\x00\x40\x00\x00\xf6")
+    arena.snapshot(body(2, 30))
+    assert commits(arena.read()) == [(1, True), (2, False), (3, False)]

@@ -269,6 +269,8 @@ def test_units_that_are_not_what_they_say_are_left_out():
     arena.snapshot(body(1, 3000))
     data = arena.flash.data
     data[30 * 1024 : 31 * 1024] = bytes(data[:1024])  # the first one, where another should be
+    data[20 * 1024 : 21 * 1024] = bytes(1024)
+    assert list(find_arenas(arena.flash.read_into, 1024, 32)) == [1]
     assert units_of(arena.read()) == [0, 1, 2, 3]
     assert read_header(arena.flash.read_into, 1024, 30) is None
     assert read_header(arena.flash.read_into, 2048, 0) is None  # of another size

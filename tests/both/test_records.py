@@ -10,8 +10,15 @@ from backup_format.records import (
     ENTRY,
     MAX_ENTRY_HEAD,
     MAX_KEY,
+    MAX_SIGNATURE,
+    PAD,
+    RECORD_HEADER,
     RECOVERABLE,
+    SETTINGS,
+    SPILL,
     STRATEGIES,
+    TOMBSTONE,
+    TOMBSTONE_VERSION,
     TRIGGERS,
     Commit,
     entry_head,
@@ -25,7 +32,15 @@ from backup_format.records import (
     record_crc,
     tombstone_body,
 )
-from backup_format.units import UNIT_HEADER, UnitHeader, parse_unit_header
+from backup_format.units import (
+    FORMAT_VERSION,
+    MAGIC,
+    NO_NODE,
+    NODE_ID,
+    UNIT_HEADER,
+    UnitHeader,
+    parse_unit_header,
+)
 from compact_cases import cut
 from faulty_flash import Dice
 from refusal import refuses
@@ -207,3 +222,11 @@ def test_integers():
         for value, at in ((top + 1, 0), (-1, 0), (0, -1), (0, 7 - size)):
             assert refuses(put, buf, at, value)
         assert refuses(get, buf, 7 - size) and refuses(get, buf, -1) and refuses(get, b"", 0)
+
+
+def test_the_numbers_of_the_format():
+    """As FORMAT.md has them: what lies on media that are out there."""
+    assert (PAD, ENTRY, TOMBSTONE, COMMIT, SPILL, SETTINGS) == (0, 0x45, 0x54, 0x43, 0x53, 0x4F)
+    assert (RECOVERABLE, AS_TEXT, TOMBSTONE_VERSION) == (1, 2, (1 << 64) - 1)
+    assert (MAX_KEY, MAX_SIGNATURE, RECORD_HEADER, UNIT_HEADER) == (400, 64, 8, 69)
+    assert (MAGIC, FORMAT_VERSION, NO_NODE, NODE_ID) == (b"VLSb", 1, bytes(33), 33)

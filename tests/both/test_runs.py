@@ -73,13 +73,6 @@ def test_against_lists():
             check(units, model, dice)
 
 
-def test_units_side_by_side_take_no_ram_each():
-    units = UnitMap(1024)
-    for i in range(500):
-        units.add(UnitHeader(1024, 128, 1, i + 1, i * PAYLOAD, 0, i, 1, b"\x02" * 33))
-    assert len(units._runs) == 1 and units.end() == 500 * PAYLOAD
-
-
 class NoRam:
     """Stands for a table that finds no RAM for another row."""
 
@@ -144,3 +137,25 @@ def test_arenas():
         assert list(arenas[arena]) == sorted(said[arena]) == list(arenas[arena])
         assert len(arenas[arena]) == len(said[arena])
     assert len(arenas[77]) == 0 and list(arenas[77]) == []
+
+
+def test_units_that_follow_each_other_take_one_row():
+    units, arenas = UnitMap(1024), Arenas()
+    for i in range(40):
+        units.add(UnitHeader(1024, 128, 7, 5 + i, i * PAYLOAD, max(0, i - 1) * PAYLOAD, 9 + i, 1, b"\x02" * 33))
+        arenas.add(7, 5 + i, 9 + i)
+    assert list(units.places()) == [(i * PAYLOAD, 9 + i) for i in range(40)] and len(units._runs) == 1
+    assert list(arenas) == [7] and list(arenas[7]) == [(5 + i, 9 + i) for i in range(40)] and len(arenas._runs) == 1
+    for other in ((8, 45, 49), (8, 47, 50), (8, 48, 52)):  # another arena, sequence, place
+        arenas.add(*other)
+    assert len(arenas._runs) == 4
+
+
+def test_a_table_takes_no_more_ram_than_it_needs():
+    table = Table(3)
+    for row in range(40):
+        table.put(row, (row, row + 1, row + 2))
+    table.put(5, (1, 2, 3))
+    for row in range(6, 40):
+        table.put(row, (row, 0, 0))
+    assert [len(chunk) for chunk in table._chunks] == [3 * 4 * 16] * 3 and len(table) == 40

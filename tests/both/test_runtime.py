@@ -3,7 +3,7 @@
 import gc
 
 from faulty_flash import RamFlash
-from journal_rig import CPYTHON, STUB, channel, channel_key, contents, peer_id, remount, snapshots
+from journal_rig import CPYTHON, NODE, STUB, channel, channel_key, contents, peer_id, remount, snapshots
 from runtime_rig import Board, gone, peer
 from signer.store import Entry
 
@@ -56,6 +56,9 @@ def test_a_new_signature_is_in_the_next_snapshot():
     board.observe((channel_key(1), 0, channel(0), b"t" * 64))
     board.observe((channel_key(2), 0, channel(0)))
     assert remount(board.flash).expected == board.expected()
+    board.observe((channel_key(2), 9, channel(9)), ("nodes/aa", 9, b"[9]"))
+    board.observe(("nodes/aa", 8, b"[8]"))  # whatever the versions: the signer's word counts
+    assert board.state.get("nodes/aa").version == 8
 
 
 def test_addresses():
@@ -89,11 +92,27 @@ def test_an_address_that_comes_with_its_channel():
     for value in (b"\xff", b"[]", b'{"addr":null}'):
         assert board.observe((peers(1), board.entries[peers(1)].version + 1, value)) is None
     assert board.observe((peers(1), 9, peer("c:1"))) == "address"
+    assert board.runtime.failures == 0
+    board.runtime.observe(NODE, [(peers(1), Unreadable(), Entry(10, b"", peer("d:1", "in")))])  # as if there was none
+    assert board.journal.last.trigger == "address" and board.journal.last.number == 5 and board.runtime.failures == 0
+
+
+class Unreadable:
+    """An entry whose value the medium can't give."""
+
+    version = 9
+
+    @property
+    def value(self):
+        raise OSError(5)
 
 
 def test_deleted():
     board = Board(RamFlash(), "new-channels-only")
     board.observe((channel_key(1), 0, channel(0)), (channel_key(2), 0, STUB), ("allowlists/aa", 0, b"[]"))
+    assert board.observe((channel_key(5), 0, channel(0))) == "new-channel"
+    assert board.observe((channel_key(5), 1, STUB)) is None  # no longer recoverable, but there
+    assert board.observe(gone(channel_key(5))) is None
     assert board.observe(gone(channel_key(2))) is None
     assert board.observe(gone("allowlists/aa")) is None
     assert board.observe(gone(channel_key(1))) == "deleted"
@@ -115,6 +134,8 @@ def test_after_a_start_the_known_channels_are_not_new():
     assert again.observe((peers(1), 10, peer("z:1"))) == "address" and again.runtime.schedule.count == 4
     assert again.observe(gone(channel_key(2))) == "deleted" and again.runtime.schedule.count == 4
     assert [again.observe((channel_key(1), n, channel(n))) for n in range(5, 11)] == [None] * 5 + ["periodic"]
+    board = Board(flash, "periodic:10")  # whose signer doesn't say what was there before
+    assert board.observe((channel_key(1), 10, channel(10))) is None and board.runtime.schedule.count == 1
     third = Board(flash, "periodic:10", entries=dict(again.entries))
     assert third.observe((channel_key(1), 25, channel(25))) == "periodic"
 
@@ -127,6 +148,8 @@ def test_unwritten():
         board.observe(("trackers/aa", version, b"{}"))
         found.append(board.runtime.unwritten)
     assert found == [0, 1, 2, 0, 1]
+    board.runtime.unmount()  # as for a format
+    assert board.runtime.unwritten == 0
 
 
 def test_a_node_that_nobody_knows_yet():
