@@ -139,6 +139,8 @@ def test_soft_reset_in_the_raw_repl_skips_main(main_board: SimulatedBoard) -> No
 
 
 def test_mpremote_stops_main(main_board: SimulatedBoard) -> None:
+    with opened(main_board) as port:  # a Ctrl-C from before it runs stops nothing
+        assert port.read_until(b"Alice").endswith(b"Alice")
     assert mpremote(main_board, "exec", "print('mine')").strip() == "mine"
 
 
