@@ -82,18 +82,18 @@ def test_a_medium_whose_first_unit_is_gone_is_refused():
 
 
 def test_a_medium_with_one_changed_byte_in_a_spill_is_refused():
-    for at in range(100, 200, 17):
-        one_changed_byte(at)
+    for i in range(6):  # the sum without that record is now larger, now smaller
+        one_changed_byte(i)
 
 
-def one_changed_byte(at):
+def one_changed_byte(i):
     board = Board(RamFlash(), "new-channels-only", budget=500)
-    board.observe((channel_key(0), 0, channel(0, 300)))
+    board.observe((channel_key(i), 0, channel(0, 300)))
     for version in range(1, 9):
-        board.observe((channel_key(0), version, channel(version, 300)))
+        board.observe((channel_key(i), version, channel(version, 300)))
     copy = board.flash.copy()
-    position = board.state.index.position(board.state.index.find(channel_key(0)))
-    copy.data[board.state.log.place(position + at)[0]] ^= 1
+    position = board.state.index.position(board.state.index.find(channel_key(i)))
+    copy.data[board.state.log.place(position + 200)[0]] ^= 1
     before = copy.copy().data
     board.flash = None
     board.journal.device.failed = True

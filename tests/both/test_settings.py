@@ -34,7 +34,17 @@ def test_the_record():
         (("periodic", 4294967295), b"\x02\x1a\xff\xff\xff\xff"),
     ):
         assert settings_body(*settings) == body and parse_settings(body) == settings
-    for bad in (b"", b"\x00", b"\x00\x00\x00", b"\x03\x00", b"\x00\x01", b"\x02\x00", b"\x02\x1b\0\0\0\1\0\0\0\0"):
+    for bad in (
+        b"",
+        b"\x00",
+        b"\x00\x00\x00",
+        b"\x03\x00",
+        b"\x00\x01",
+        b"\x20\x00",
+        b"\x00\x20",
+        b"\x02\x00",
+        b"\x02\x1b\0\0\0\1\0\0\0\0",
+    ):
         try:
             parse_settings(bad)
         except FormatError:

@@ -1,0 +1,49 @@
+"""What has room on a medium of eight erase units, beside what must stay there."""
+
+from faulty_flash import RamFlash
+from journal_rig import Rig, channel, channel_key, refusal, remount
+
+TOO_SMALL = "the medium is too small"
+
+
+def put(rig, first, size, version=0):
+    """Put changes that take some size KiB."""
+    for i in range(size):
+        rig.put(channel_key(first + i), version, channel(i + version, 900))
+
+
+def test_a_spill_leaves_room_for_a_checkpoint_of_it():
+    """Else no snapshot could ever be written behind it."""
+    for size, spilled in ((12, True), (20, False)):
+        rig = Rig(RamFlash(32768))
+        put(rig, 0, size)
+        told = refusal(rig.spill)
+        assert (told is None) if spilled else TOO_SMALL in told
+        rig.save()
+        assert remount(rig.flash).expected == rig.expected
+
+
+def test_a_spill_into_an_arena_leaves_that_room_too():
+    for size, spilled in ((3, True), (8, True), (12, True), (20, False)):
+        rig = Rig(RamFlash(32768))
+        put(rig, 50, 1)
+        rig.save()
+        put(rig, 0, size)
+        told = refusal(rig.spill)
+        assert (told is None) if spilled else TOO_SMALL in told, size
+        rig.save()
+        assert remount(rig.flash).expected == rig.expected
+
+
+def test_what_only_the_medium_holds_counts():
+    """A state of some 20 KiB, all of which is copied for a small change: that has no room beside it."""
+    rig = Rig(RamFlash(32768))
+    put(rig, 0, 20)
+    rig.save()
+    rig.put(channel_key(0), 1, channel(1, 900))
+    told = [refusal(rig.save)]
+    while told[-1] is None and len(told) < 40:
+        rig.put(channel_key(0), len(told) + 1, channel(len(told), 900))
+        told.append(refusal(rig.save))
+    assert TOO_SMALL in told[-1] and 20000 < int(told[-1].split()[8]) < 24000, told
+    rig.check()
