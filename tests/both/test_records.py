@@ -118,6 +118,7 @@ def test_damaged_heads():
     assert refuses(parse_entry_head, b"\x04" + entry_head(0, "k", 0, b"", 0, NODE)[1:], NODE)
     assert refuses(parse_entry_head, b"\x00\x0c\x41\x00\x00\x40", NODE)  # a prefix beyond the table
     assert refuses(parse_tombstone, b"\x62\xc3\x28\x40", NODE)
+    assert refuses(parse_tombstone, b"\x20\x41\x00\x40", NODE)  # neither a prefix nor a text
 
 
 def test_record_headers():
@@ -192,11 +193,13 @@ def test_unit_headers():
         data = bytearray(buf)
         data[bit >> 3] ^= 1 << (bit & 7)
         assert parse_unit_header(data) is None
+    for magic in (b"VLSa", b"VLSc"):  # of another kind, though its sum holds
+        buf[:4] = magic
+        put_u32(buf, 65, crc32(bytes(buf[:65])))
+        assert parse_unit_header(buf) is None
 
 
 def test_a_newer_unit_header_is_told():
-    from binascii import crc32
-
     buf = bytearray(UNIT_HEADER)
     unit().pack_into(buf)
     buf[4] = 2

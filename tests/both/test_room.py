@@ -47,3 +47,13 @@ def test_what_only_the_medium_holds_counts():
         told.append(refusal(rig.save))
     assert TOO_SMALL in told[-1] and 20000 < int(told[-1].split()[8]) < 24000, told
     rig.check()
+
+
+def test_what_is_left_of_the_unit_in_use():
+    rig = Rig(RamFlash())
+    rig.put("k", 1, b"1")
+    rig.save()
+    assert rig.journal._writer.room() == 4096 - 256
+    rig.spill()
+    assert rig.journal._writer.room() == 4096 - 512
+    assert remount(rig.flash).journal._writer.room() == 0  # after a start a fresh unit is opened
