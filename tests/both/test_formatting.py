@@ -23,7 +23,7 @@ def foreign(what):
     elif what == "exfat":
         flash.data[3:11] = b"EXFAT   "
     elif what == "other words":
-        flash.data[8:16] = b"a little"
+        flash.data[3:16] = b"EXFAS" + b"a little"
         flash.data[4096 + 8 : 4096 + 16] = b"zittlefs"
         flash.data[54:57] = flash.data[82:85] = b"EXT"
         flash.data[446:512] = bytes(64) + b"\x55\xaa"

@@ -17,6 +17,7 @@ from backup_format.records import (
     SETTINGS,
     SPILL,
     STRATEGIES,
+    SUM_MASK,
     TOMBSTONE,
     TOMBSTONE_VERSION,
     TRIGGERS,
@@ -170,6 +171,7 @@ def test_commits():
     for n in range(len(body)):
         assert refuses(parse_commit, body[:n])
     assert refuses(parse_commit, body + b"\0") and refuses(parse_commit, body[:-17] + b"\x4f" + bytes(15))
+    assert refuses(parse_commit, body[:-17] + b"\x51" + bytes(17))
     for field, table in ((2, TRIGGERS), (3, STRATEGIES)):  # a trigger, a strategy that a newer version may know
         for number in (len(table), 23):
             data = bytearray(Commit(7, None, "first", "never", 0, 0, 0, 1).body())
@@ -182,7 +184,7 @@ def unit():
 
 
 def test_unit_headers():
-    buf = bytearray(UNIT_HEADER + 3)
+    buf = bytearray(b"\xff" * (UNIT_HEADER + 3))
     unit().pack_into(buf)
     found = parse_unit_header(buf)
     for name in ("erase_size", "program_size", "arena", "sequence", "start", "before", "unit", "erases", "node_id"):
@@ -209,7 +211,13 @@ def test_a_newer_unit_header_is_told():
 
 def test_unit_headers_that_do_not_fit():
     buf = bytearray(UNIT_HEADER)
-    for name, value in (("node_id", NODE[1:]), ("erase_size", 4000), ("program_size", 100), ("arena", 1 << 32)):
+    for name, value in (
+        ("node_id", NODE[1:]),
+        ("node_id", NODE + b"\0"),
+        ("erase_size", 4000),
+        ("program_size", 100),
+        ("arena", 1 << 32),
+    ):
         header = unit()
         setattr(header, name, value)
         assert refuses(header.pack_into, buf)
@@ -231,5 +239,6 @@ def test_the_numbers_of_the_format():
     """As FORMAT.md has them: what lies on media that are out there."""
     assert (PAD, ENTRY, TOMBSTONE, COMMIT, SPILL, SETTINGS) == (0, 0x45, 0x54, 0x43, 0x53, 0x4F)
     assert (RECOVERABLE, AS_TEXT, TOMBSTONE_VERSION) == (1, 2, (1 << 64) - 1)
+    assert SUM_MASK == (1 << 128) - 1
     assert (MAX_KEY, MAX_SIGNATURE, RECORD_HEADER, UNIT_HEADER) == (400, 64, 8, 69)
     assert (MAGIC, FORMAT_VERSION, NO_NODE, NODE_ID) == (b"VLSb", 1, bytes(33), 33)

@@ -35,6 +35,18 @@ def test_a_spill_into_an_arena_leaves_that_room_too():
         assert remount(rig.flash).expected == rig.expected
 
 
+def test_a_small_spill_beside_a_large_state_leaves_that_room_too():
+    for size, spilled in ((10, True), (16, False)):
+        rig = Rig(RamFlash(32768))
+        put(rig, 50, size)
+        rig.save()
+        put(rig, 0, 1)
+        told = refusal(rig.spill)
+        assert (told is None) if spilled else TOO_SMALL in told, size
+        rig.save()
+        assert remount(rig.flash).expected == rig.expected
+
+
 def test_what_only_the_medium_holds_counts():
     """A state of some 20 KiB, all of which is copied for a small change: that has no room beside it."""
     rig = Rig(RamFlash(32768))
