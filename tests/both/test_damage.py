@@ -1,8 +1,10 @@
 """What a write that did not arrive may have hit, and what it costs where it hit nothing."""
 
+from backup_format.units import UnitHeader
 from faulty_flash import At, RamFlash, swallow
-from journal_rig import Rig, channel, channel_key, fill, refusal, remount
+from journal_rig import NODE, Rig, channel, channel_key, fill, refusal, remount
 from log_rig import units_of
+from signer_backup.damage import headers_hold
 
 
 def saved():
@@ -61,3 +63,40 @@ def test_a_lost_entry_is_no_medium_that_is_gone():
     rig.put(channel_key(3), 1, channel(5))
     rig.save()
     assert remount(rig.flash).expected == rig.expected
+
+
+def test_a_spill_before_any_snapshot_is_needed():
+    rig = Rig(RamFlash())
+    fill(rig, 6)
+    rig.spill()
+    (unit,) = units_of(rig.state.log)
+    assert rig.journal._is_needed(unit) and not rig.journal._is_needed(unit + 1)
+    assert Rig(rig.flash).journal.number == 0  # no snapshot has a number yet
+
+
+def test_an_older_or_a_newer_header_in_the_place_of_one():
+    rig = saved()
+    (unit,) = units_of(rig.state.log)
+    writer = rig.journal._writer
+    assert headers_hold(writer)
+    for arena, start in ((0, 0), (2, 0), (1, 1)):
+        header = bytearray(69)
+        UnitHeader(4096, 256, arena, 1, start, 0, unit, 1, NODE).pack_into(header)
+        rig.flash.data[unit * 4096 : unit * 4096 + 69] = header
+        assert not headers_hold(writer)
+
+
+def test_after_a_checkpoint_that_came_to_nothing_a_start_goes_on_in_a_further_arena():
+    """What it left could count as newer than what is written behind the old snapshot."""
+    rig = saved()
+    rig.journal._must_checkpoint = True
+    rig.flash.fault = At(2, MemoryError(), ("program",))
+    try:
+        rig.save()
+        raise AssertionError("saved without memory")
+    except MemoryError:
+        rig.flash.fault = None
+    again = remount(rig.flash)
+    again.put(channel_key(0), 1, channel(99))
+    again.save()
+    assert again.state.log.arena == 3 and remount(rig.flash).expected == rig.expected

@@ -22,3 +22,11 @@ def test_another_value_of_the_same_size_is_told_apart():
     rig.save()
     same = {(a, b) for a in range(10, 30) for b in range(10, 30) if rig.state.get("k%d" % a).holds(code(channel(b)))}
     assert same == {(number, number) for number in range(10, 30)}
+
+
+def test_text_that_the_compact_coding_does_not_take():
+    rig = Rig(RamFlash())
+    rig.put("k", 1, b"{ }")
+    rig.save()
+    entry = rig.state.get("k")
+    assert entry.holds(code(b"{ }")) and not entry.holds(code(b"[ ]")) and not entry.holds(code(b"123"))

@@ -81,6 +81,17 @@ def test_what_only_begins_as_ours_is_no_unit_of_ours():
     assert WORDS in refusal(Rig, flash) and flash.writes == 0
 
 
+def test_one_torn_unit_on_a_blank_medium_is_no_foreign_content():
+    """As a cut in the very first erase leaves it."""
+    for unit in (0, 7):
+        flash = RamFlash()
+        flash.data[unit * 4096 : unit * 4096 + 300] = bytes(300)
+        rig = Rig(flash)
+        rig.put("k", 1, b"1")
+        rig.save()
+        assert remount(flash).expected == rig.expected
+
+
 def test_a_torn_unit_and_a_fault_beside_it_are_no_foreign_content():
     rig = Rig(RamFlash())
     rig.put("k", 1, b"1")

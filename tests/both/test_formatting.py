@@ -22,6 +22,11 @@ def foreign(what):
         flash.data[82:90] = b"FAT32   "
     elif what == "exfat":
         flash.data[3:11] = b"EXFAT   "
+    elif what == "other words":
+        flash.data[3:16] = b"EXFAS" + b"a little"
+        flash.data[4096 + 8 : 4096 + 16] = b"zittlefs"
+        flash.data[54:57] = flash.data[82:85] = b"EXT"
+        flash.data[446:512] = bytes(64) + b"\x55\xaa"
     elif what == "no boot signature":
         flash.data[54:62] = b"FAT16   "
         flash.data[510:512] = b"\x56\xaa"
@@ -78,6 +83,7 @@ def test_survey_of_what_is_not_ours():
         ("empty table", "unknown"),
         ("littlefs", "littlefs"),
         ("littlefs, second block", "littlefs"),
+        ("other words", "unknown"),
         ("no boot signature", "unknown"),
         ("nothing known", "unknown"),
     ):

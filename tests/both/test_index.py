@@ -1,7 +1,7 @@
 """The index against a dict in lockstep."""
 
-from faulty_flash import Dice
-from journal_rig import channel, channel_key, peer_id
+from faulty_flash import Dice, RamFlash
+from journal_rig import Rig, channel, channel_key, peer_id
 from signer_backup.index import CHANNEL, DELETED, KNOWN, LIVE, LOST, NOWHERE, OBSERVED, PEER, Index
 from signer_backup.state import State
 
@@ -112,8 +112,8 @@ def test_no_ram_for_a_row_changes_nothing():
 
 
 def test_a_key_in_the_very_first_row():
-    state = State(b"salt")
-    i = 0
+    rig = Rig(RamFlash())
+    state, i = rig.state, 0
     while state.index.hash(channel_key(i))[0]:
         i += 1
     key = channel_key(i)
@@ -121,6 +121,7 @@ def test_a_key_in_the_very_first_row():
     assert state.index.find(key) == 0 and state.is_channel(key) and not state.was_observed(key)
     state.observed(key)
     state.set_known(key)
+    rig.save()
     assert state.was_observed(key) and state.is_known(key) and state.get(key).version == 0
     while state.index.hash("peers/" + peer_id(i))[0]:
         i += 1

@@ -1,6 +1,6 @@
 """A start reads headers and what is live, and never believes a header that is damaged."""
 
-from backup_format.records import TOMBSTONE_VERSION
+from backup_format.records import ENTRY, TOMBSTONE_VERSION, Commit
 from faulty_flash import At, RamFlash
 from journal_rig import (
     CPYTHON,
@@ -15,7 +15,10 @@ from journal_rig import (
     rounds,
     snapshots,
 )
+from refusal import refuses
 from signer_backup.journal import Journal
+from signer_backup.mount import IndexPlaces
+from signer_backup.mount import _load as load
 from signer_backup.state import State
 
 
@@ -275,3 +278,18 @@ def test_many_starts():
             expected = rig.expected
             rig = remount(flash)
             assert rig.expected == expected and rig.journal.number == number
+
+
+def test_a_sum_that_is_too_large_or_too_small():
+    rig = Rig(RamFlash())
+    fill(rig, 3)
+    rig.save()
+    commit, log = rig.journal.last, rig.state.log
+    for change in (0, 1, -1):
+        state = State(b"salt")
+        places = IndexPlaces(state.index)
+        for position, kind, length in log.records():
+            if kind == ENTRY:
+                places.replace(log.key(position, kind, length), position)
+        other = Commit(1, None, "first", "never", 0, 3, 3, commit.live + change)
+        assert refuses(load, log, state, other) == (change != 0)

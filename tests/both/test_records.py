@@ -17,6 +17,7 @@ from backup_format.records import (
     SETTINGS,
     SPILL,
     STRATEGIES,
+    SUM_MASK,
     TOMBSTONE,
     TOMBSTONE_VERSION,
     TRIGGERS,
@@ -118,6 +119,7 @@ def test_damaged_heads():
     assert refuses(parse_entry_head, b"\x04" + entry_head(0, "k", 0, b"", 0, NODE)[1:], NODE)
     assert refuses(parse_entry_head, b"\x00\x0c\x41\x00\x00\x40", NODE)  # a prefix beyond the table
     assert refuses(parse_tombstone, b"\x62\xc3\x28\x40", NODE)
+    assert refuses(parse_tombstone, b"\x20\x41\x00\x40", NODE)  # neither a prefix nor a text
 
 
 def test_record_headers():
@@ -169,6 +171,7 @@ def test_commits():
     for n in range(len(body)):
         assert refuses(parse_commit, body[:n])
     assert refuses(parse_commit, body + b"\0") and refuses(parse_commit, body[:-17] + b"\x4f" + bytes(15))
+    assert refuses(parse_commit, body[:-17] + b"\x51" + bytes(17))
     for field, table in ((2, TRIGGERS), (3, STRATEGIES)):  # a trigger, a strategy that a newer version may know
         for number in (len(table), 23):
             data = bytearray(Commit(7, None, "first", "never", 0, 0, 0, 1).body())
@@ -181,7 +184,7 @@ def unit():
 
 
 def test_unit_headers():
-    buf = bytearray(UNIT_HEADER + 3)
+    buf = bytearray(b"\xff" * (UNIT_HEADER + 3))
     unit().pack_into(buf)
     found = parse_unit_header(buf)
     for name in ("erase_size", "program_size", "arena", "sequence", "start", "before", "unit", "erases", "node_id"):
@@ -192,11 +195,13 @@ def test_unit_headers():
         data = bytearray(buf)
         data[bit >> 3] ^= 1 << (bit & 7)
         assert parse_unit_header(data) is None
+    for magic in (b"VLSa", b"VLSc"):  # of another kind, though its sum holds
+        buf[:4] = magic
+        put_u32(buf, 65, crc32(bytes(buf[:65])))
+        assert parse_unit_header(buf) is None
 
 
 def test_a_newer_unit_header_is_told():
-    from binascii import crc32
-
     buf = bytearray(UNIT_HEADER)
     unit().pack_into(buf)
     buf[4] = 2
@@ -206,7 +211,13 @@ def test_a_newer_unit_header_is_told():
 
 def test_unit_headers_that_do_not_fit():
     buf = bytearray(UNIT_HEADER)
-    for name, value in (("node_id", NODE[1:]), ("erase_size", 4000), ("program_size", 100), ("arena", 1 << 32)):
+    for name, value in (
+        ("node_id", NODE[1:]),
+        ("node_id", NODE + b"\0"),
+        ("erase_size", 4000),
+        ("program_size", 100),
+        ("arena", 1 << 32),
+    ):
         header = unit()
         setattr(header, name, value)
         assert refuses(header.pack_into, buf)
@@ -228,5 +239,6 @@ def test_the_numbers_of_the_format():
     """As FORMAT.md has them: what lies on media that are out there."""
     assert (PAD, ENTRY, TOMBSTONE, COMMIT, SPILL, SETTINGS) == (0, 0x45, 0x54, 0x43, 0x53, 0x4F)
     assert (RECOVERABLE, AS_TEXT, TOMBSTONE_VERSION) == (1, 2, (1 << 64) - 1)
+    assert SUM_MASK == (1 << 128) - 1
     assert (MAX_KEY, MAX_SIGNATURE, RECORD_HEADER, UNIT_HEADER) == (400, 64, 8, 69)
     assert (MAGIC, FORMAT_VERSION, NO_NODE, NODE_ID) == (b"VLSb", 1, bytes(33), 33)

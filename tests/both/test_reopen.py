@@ -103,6 +103,18 @@ def one_changed_byte(i):
     assert "another medium" in board.runtime.last_error and copy.data == before
 
 
+def test_damage_while_the_medium_was_away_is_told_before_the_next_snapshot():
+    """In what was written before the last snapshot: by that the medium is not known."""
+    board = on_flash()
+    position = board.state.index.position(board.state.index.find(channel_key(0)))
+    board.flash.data[board.state.log.place(position + 100)[0]] ^= 1
+    board.journal.device.failed = True
+    board.observe((channel_key(1), 1, channel(5, 300)))
+    assert "lost a part of the state" in board.runtime.last_error and board.journal.last.number == 3
+    board.observe((channel_key(0), 1, channel(6, 300)))  # the node sends it again
+    assert board.runtime.last_error is None and remount(board.flash).expected == board.expected()
+
+
 def test_a_medium_of_another_node_and_one_of_another_size_are_refused():
     board = on_flash()
     other = Board(RamFlash())

@@ -35,6 +35,18 @@ def test_a_spill_into_an_arena_leaves_that_room_too():
         assert remount(rig.flash).expected == rig.expected
 
 
+def test_a_small_spill_beside_a_large_state_leaves_that_room_too():
+    for size, spilled in ((10, True), (16, False)):
+        rig = Rig(RamFlash(32768))
+        put(rig, 50, size)
+        rig.save()
+        put(rig, 0, 1)
+        told = refusal(rig.spill)
+        assert (told is None) if spilled else TOO_SMALL in told, size
+        rig.save()
+        assert remount(rig.flash).expected == rig.expected
+
+
 def test_what_only_the_medium_holds_counts():
     """A state of some 20 KiB, all of which is copied for a small change: that has no room beside it."""
     rig = Rig(RamFlash(32768))
@@ -47,3 +59,13 @@ def test_what_only_the_medium_holds_counts():
         told.append(refusal(rig.save))
     assert TOO_SMALL in told[-1] and 20000 < int(told[-1].split()[8]) < 24000, told
     rig.check()
+
+
+def test_what_is_left_of_the_unit_in_use():
+    rig = Rig(RamFlash())
+    rig.put("k", 1, b"1")
+    rig.save()
+    assert rig.journal._writer.room() == 4096 - 256
+    rig.spill()
+    assert rig.journal._writer.room() == 4096 - 512
+    assert remount(rig.flash).journal._writer.room() == 0  # after a start a fresh unit is opened

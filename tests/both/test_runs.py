@@ -58,6 +58,10 @@ def check(units, model, dice):
             assert not room
         behind = [first for first, _unit, _end in model.units if first > position]
         assert room or units.behind_gap(position) == (behind[0] if behind else -1)
+        assert units.count(position) == len([first for first, _unit, _end in model.units if first < position])
+    places = [unit for _first, unit, _end in model.units]
+    for first, unit, _end in model.units:
+        assert places.count(unit) > 1 or units.start_of(unit) == first
     for unit in range(100):
         assert units.holds(unit) == (unit in [unit for _first, unit, _end in model.units])
 

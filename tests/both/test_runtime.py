@@ -73,6 +73,8 @@ def test_addresses():
         ("a:9735", "out", None),
         ("a:50001", "in", None),
         ("b:9735", "out", "address"),
+        ("a:9735", "out", "address"),
+        ("b:9735", "out", "address"),
         ("", "out", None),
         ("b:9735", "in", "address"),
     ):
