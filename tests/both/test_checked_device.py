@@ -35,7 +35,7 @@ def test_the_first_and_the_last_bytes_of_the_medium():
         assert buf == b"\xff"
     for offset in (0, 65536 - 256):
         device.program(offset, bytes(256))
-    assert flash.data[:256] == flash.data[-256:] == bytes(256)
+    assert flash.data[:256] == flash.data[65536 - 256 :] == bytes(256)
     for offset in (0, 65536 - 4096):
         assert not device.is_blank(offset)
         device.erase(offset)
