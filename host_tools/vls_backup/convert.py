@@ -174,13 +174,10 @@ def command(
     if hsm_secret is not None and output is None:
         raise click.UsageError("--format emergency-recover makes a binary file: name it with --output FILE.")
     given = given_addresses(peer_addr, peers)
-    notes: list[str] = []
     backup, found = read_channels(path, given)
     seed = seed_of(backup.node_id, hsm_secret, path) if hsm_secret is not None else None
-    found = noting(found, given, notes)
+    found = noting(found, given)
     result = convert(for_second_pass(found) if second_pass else found)
-    for note in notes:
-        say(note)
     if not skip_incomplete:
         refuse_incomplete(backup, result)
     say_what_is_missing(result)

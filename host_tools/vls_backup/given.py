@@ -87,8 +87,9 @@ def given_addresses(typed: Iterable[str], files: Iterable[str]) -> Addresses:
     return found
 
 
-def noting(found: Iterable[Channel | Fault], given: Addresses, notes: list[str]) -> Iterator[Channel | Fault]:
-    """Yield found, and put into notes where addresses come from that aren't the backup's, and which were of no use."""
+def noting(found: Iterable[Channel | Fault], given: Addresses) -> Iterator[Channel | Fault]:
+    """Yield found; at its end say where addresses come from that aren't the backup's, and which were of no use."""
+    notes = []
     unused = {peer_id for peer_id, address in given.items() if address.source == TYPED}
     for item in found:
         if isinstance(item, Channel):
@@ -96,9 +97,10 @@ def noting(found: Iterable[Channel | Fault], given: Addresses, notes: list[str])
             if item.address and item.address.source != BACKUP:
                 notes.append(printable(f"Address of {item.key}: {item.address.text}, from {item.address.source}"))
         yield item
-    notes += [
-        f"Warning: --peer-addr {peer_id.hex()}: no channel of this backup is with that peer" for peer_id in unused
-    ]
+    for note in notes:
+        say(note)
+    for peer_id in unused:
+        say(f"Warning: --peer-addr {peer_id.hex()}: no channel of this backup is with that peer")
 
 
 def _plain(text: str, source: str) -> tuple[bytes, PeerAddress]:

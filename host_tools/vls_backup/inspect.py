@@ -8,7 +8,7 @@ import click
 
 from vls_backup.backup_file import Head
 from vls_backup.channels import WARNINGS, Channel, Fault, read_channels
-from vls_backup.console import age, emit, printable, say, say_age
+from vls_backup.console import age, emit, printable, say_age
 from vls_backup.errors import BackupError
 from vls_backup.given import address_options, given_addresses, noting
 from vls_backup.options import FILE
@@ -137,11 +137,8 @@ def command(path: str, form: str, peer_addr: tuple[str, ...], peers: tuple[str, 
     Damaged entries are named, and the exit status is 1 then; the other channels are listed all the same.
     """
     given = given_addresses(peer_addr, peers)
-    notes: list[str] = []
     backup, channels = read_channels(path, given)
-    found = report(backup, noting(channels, given, notes))
-    for note in notes:
-        say(note)
+    found = report(backup, noting(channels, given))
     emit(json.dumps(found, indent=2) + "\n" if form == "json" else as_text(found, path))
     say_age(backup.created_at)
     if found["damaged"]:

@@ -115,12 +115,8 @@ def command(
 
 def _read(path: str, given: Addresses) -> tuple[Head, list[Channel | Fault]]:
     """Return what the backup holds; say which addresses are not its own. Raise BackupError."""
-    notes: list[str] = []
     backup, found = read_channels(path, given)
-    channels = list(noting(found, given, notes))
-    for note in notes:
-        say(note)
-    return backup, channels
+    return backup, list(noting(found, given))
 
 
 def _check_version(info: Info) -> None:
