@@ -1,19 +1,18 @@
 """lightningd's file emergency.recover: SCBs under a key of the node's seed, for its command `emergencyrecover`.
 
 Layout (observed with Core Lightning v26.06.6, which recovered 13 of 13 channels from such a file; read in its
-plugins/chanbackup.c): a header of 24 bytes, then one message of libsodium's secretstream (XChaCha20-Poly1305) with tag
-0 and no additional data. The message, integers big-endian: u16 6137, u64 version 1, u32 time (unix seconds), u16 number
-of SCBs, and the SCBs one after another.
+plugins/chanbackup.c): one sealed message (secretstream.py). It holds, integers big-endian: u16 6137, u64 version 1, u32
+time (unix seconds), u16 number of SCBs, and the SCBs one after another.
 """
 
 import struct
 import time
 
+from vls_backup import secretstream
 from vls_backup.errors import BackupError, WrongSeedError
 from vls_backup.secret_file import ask_unseen, cannot_ask, read_lightningds_secret
 from vls_backup.seed import Seed
 
-HEADER_SIZE = 24
 MESSAGE = struct.Struct(">HQIH")
 """What stands before the SCBs: type, version, time, number of SCBs."""
 
@@ -38,28 +37,15 @@ def emergency_file(scbs: list[bytes], seed: Seed) -> bytes:
         raise BackupError(f"emergency.recover holds {_MOST} channels at most, not {len(scbs)}: use --format cln")
     message = MESSAGE.pack(_TYPE, _VERSION, int(time.time()), len(scbs)) + b"".join(scbs)
     key = seed.scb_key()
-    file = seal(message, key)
+    file = secretstream.seal(message, key)
     if unseal(file, key) != message:
         raise BackupError("internal: our own emergency.recover holds something else. Please report it")
     return file
 
 
-def seal(message: bytes, key: bytes) -> bytes:
-    """Return message under key (32 bytes), behind a new random header."""
-    from nacl import bindings
-
-    state = bindings.crypto_secretstream_xchacha20poly1305_state()
-    header = bindings.crypto_secretstream_xchacha20poly1305_init_push(state, key)
-    return header + bindings.crypto_secretstream_xchacha20poly1305_push(state, message)
-
-
 def unseal(file: bytes, key: bytes) -> bytes:
     """Return the message in file. Raise BackupError if it was changed, or is not under this key."""
-    from nacl import bindings, exceptions
-
-    state = bindings.crypto_secretstream_xchacha20poly1305_state()
     try:
-        bindings.crypto_secretstream_xchacha20poly1305_init_pull(state, file[:HEADER_SIZE], key)
-        return bindings.crypto_secretstream_xchacha20poly1305_pull(state, file[HEADER_SIZE:])[0]
-    except (exceptions.CryptoError, ValueError) as error:
+        return secretstream.unseal(file, key)
+    except ValueError as error:
         raise BackupError("emergency.recover: is damaged, or of another seed") from error

@@ -10,11 +10,11 @@ import sys
 from collections.abc import Callable
 
 from vls_backup.errors import BackupError, cannot_read
+from vls_backup.secretstream import HEADER_SIZE, unseal
 from vls_backup.seed import Seed, from_words
 
 _SIZE = 32
-_HEADER = 24
-_ENCRYPTED_SIZE = _HEADER + _SIZE + 17
+_ENCRYPTED_SIZE = HEADER_SIZE + _SIZE + 17
 _SALT = b"c-lightning".ljust(16, b"\0")
 
 Ask = Callable[[str], str]
@@ -91,16 +91,13 @@ def _lightningds(data: bytes, path: str, ask: Ask) -> Seed | None:
 
 
 def _decrypted(data: bytes, path: str, ask: Ask) -> bytes:
-    from nacl import bindings, exceptions
     from nacl.pwhash import argon2id
 
     passphrase = ask(f"The passphrase of {path}").encode()
     key = argon2id.kdf(_SIZE, passphrase, _SALT, argon2id.OPSLIMIT_MODERATE, argon2id.MEMLIMIT_MODERATE)
-    state = bindings.crypto_secretstream_xchacha20poly1305_state()
-    bindings.crypto_secretstream_xchacha20poly1305_init_pull(state, data[:_HEADER], key)
     try:
-        return bindings.crypto_secretstream_xchacha20poly1305_pull(state, data[_HEADER:])[0]
-    except exceptions.CryptoError:
+        return unseal(data, key)
+    except ValueError:
         raise BackupError(
             f"{path}: is encrypted, and this is not its passphrase (or the file is damaged). Try again"
         ) from None

@@ -11,7 +11,7 @@ from backup_cases import MIXED, VECTORS, error_line, load, run, run_process
 from nacl import bindings
 from nacl.pwhash import argon2id
 
-from vls_backup import emergency
+from vls_backup import emergency, secretstream
 from vls_backup.addresses import wireaddr_size
 from vls_backup.scb import decode_scb
 from vls_backup.secret_file import read_lightningds_secret
@@ -106,7 +106,7 @@ def test_two_files_never_share_a_header(secret: Path, capfd: pytest.CaptureFixtu
     files = set()
     for _ in range(2):
         assert run(capfd, *arguments(MIXED, secret), "--skip-incomplete").status == 0
-        files.add(secret.with_name("scb.recover").read_bytes()[: emergency.HEADER_SIZE])
+        files.add(secret.with_name("scb.recover").read_bytes()[: secretstream.HEADER_SIZE])
     assert len(files) == 2
 
 
@@ -137,7 +137,7 @@ def test_a_damaged_file(cut: int) -> None:
 def encrypted(passphrase: bytes) -> bytes:
     """Encrypt the 32-byte secret as lightning-hsmtool does (read in common/hsm_secret.c), numbers spelled out."""
     key = argon2id.kdf(32, passphrase, b"c-lightning\0\0\0\0\0", opslimit=3, memlimit=256 << 20)
-    return emergency.seal(of(RECOVERED, "root_secret")[:32], key)
+    return secretstream.seal(of(RECOVERED, "root_secret")[:32], key)
 
 
 def with_passphrase(passphrase: str) -> bytes:
