@@ -86,7 +86,7 @@ def wireaddr_size(data: bytes) -> int:
         _check_dns_name(host.decode("ascii", "replace"))
     if port == 0:
         raise ValueError("port 0")
-    return (4 if kind == DNS else 3) + len(host)
+    return split_size(kind, host)
 
 
 def split_wireaddr(data: bytes) -> tuple[int, bytes, int]:
@@ -100,6 +100,11 @@ def split_wireaddr(data: bytes) -> tuple[int, bytes, int]:
     if size is None or len(data) < at + size + 2:
         raise ValueError(f"no whole address of a known type (type {kind})")
     return kind, data[at : at + size], int.from_bytes(data[at + size : at + size + 2], "big")
+
+
+def split_size(kind: int, host: bytes) -> int:
+    """Return how many bytes the wireaddr has of which split_wireaddr gave this."""
+    return (4 if kind == DNS else 3) + len(host)
 
 
 def address_text(kind: int, host: bytes, port: int) -> str:

@@ -4,21 +4,24 @@ import shlex
 
 from vls_backup.console import printable
 
+SHELL_LOOP = r"""for scb in $(jq -r '.scb[]' {file}); do lightning-cli recoverchannel "[\"$scb\"]"; done"""
+"""Gives lightningd the SCBs in {file}, one per call."""
+
 _WARNING = """
 This is a safety net for a node that is lost for good, never a way to move it: do not run the old node and the
 recovered one side by side. Peers punish an old state by taking the whole channel.
 """
-_LOOP = r"""
+_LOOP = """
 Give lightningd one SCB per call: of a call with a bad one in it, lightningd stores nothing. Either by
   vls-backup recover --path {backup} --rpc LIGHTNING_DIR/NETWORK/lightning-rpc
 which also checks what lightningd stored, or by this shell loop:
-  for scb in $(jq -r '.scb[]' {file}); do lightning-cli recoverchannel "[\"$scb\"]"; done
+  {loop}
 """
-_SECOND_LOOP = r"""
+_SECOND_LOOP = """
 This is for the second pass only. When the money of the first pass has been withdrawn, stop that lightningd for good.
 Start another one in a fresh lightning-dir with the same hsm_secret, and give it one SCB per call (of a call with a bad
 one in it, lightningd stores nothing):
-  for scb in $(jq -r '.scb[]' {file}); do lightning-cli recoverchannel "[\"$scb\"]"; done
+  {loop}
 Then restart it with --rescan=-HEIGHT, where HEIGHT is a block before the first channel was closed.
 """
 _EMERGENCY = """
@@ -47,4 +50,4 @@ def advice(form: str, second_pass: bool, backup: str, output: str | None) -> str
         text = (_SECOND_EMERGENCY if second_pass else "") + _EMERGENCY
     names = {"backup": "BACKUP" if backup == "-" else backup, "file": output or "FILE"}
     names = {name: shlex.quote(printable(value)) for name, value in names.items()}
-    return _WARNING + text.format(**names) + _LIMITS
+    return _WARNING + text.format(**names, loop=SHELL_LOOP.format(**names)) + _LIMITS

@@ -101,7 +101,23 @@ def recoverchannel_json(scbs: list[bytes]) -> Iterator[str]:
     yield '"\n  ]\n}\n'
 
 
-def refuse_incomplete(backup: Head, result: Conversion) -> None:
+def accept(backup: Head, result: Conversion, skip_incomplete: bool, kind: str = "complete channel") -> int:
+    """Name everything that was left out, and return the exit status for it.
+
+    Raise BackupError or IncompleteError if that may not be left out, or nothing remains. kind: of what nothing remains.
+    """
+    if not skip_incomplete:
+        _refuse_incomplete(backup, result)
+    for fault in result.faulty:
+        say(f"Skipped {printable(str(fault))}")
+    for key in result.incomplete:
+        say(f"Skipped {printable(key)}: missing_peer_addr: {WARNINGS['missing_peer_addr']}")
+    if not result.scbs:
+        raise IncompleteError(f"{backup.name}: no {kind}: there is nothing that lightningd could recover")
+    return IncompleteError.exit_status if result.faulty else 0
+
+
+def _refuse_incomplete(backup: Head, result: Conversion) -> None:
     """Raise BackupError if anything was left out: without --skip-incomplete all channels must be there."""
     hint = "--skip-incomplete converts the others"
     if result.faulty:
@@ -113,14 +129,6 @@ def refuse_incomplete(backup: Head, result: Conversion) -> None:
         others = f" and {more} more" if more > 0 else ""
         why = WARNINGS["missing_peer_addr"]
         raise IncompleteError(f"{backup.name}: incomplete: {', '.join(keys)}{others}: {why}. {hint}")
-
-
-def say_what_is_missing(result: Conversion) -> None:
-    """Name everything that was left out."""
-    for fault in result.faulty:
-        say(f"Skipped {printable(str(fault))}")
-    for key in result.incomplete:
-        say(f"Skipped {printable(key)}: missing_peer_addr: {WARNINGS['missing_peer_addr']}")
 
 
 def _say_what_was_done(backup: Head, result: Conversion) -> None:
@@ -178,12 +186,8 @@ def command(
     seed = seed_of(backup.node_id, hsm_secret, path) if hsm_secret is not None else None
     found = noting(found, given)
     result = convert(for_second_pass(found) if second_pass else found)
-    if not skip_incomplete:
-        refuse_incomplete(backup, result)
-    say_what_is_missing(result)
-    if not result.scbs:
-        kind = "channel that needs a second pass" if second_pass else "complete channel"
-        raise IncompleteError(f"{backup.name}: no {kind}: there is nothing that lightningd could recover")
+    kind = "channel that needs a second pass" if second_pass else "complete channel"
+    status = accept(backup, result, skip_incomplete, kind)
     parts = recoverchannel_json(result.scbs)
     if output is None:
         emit("".join(parts))
@@ -193,4 +197,4 @@ def command(
         write_atomic(output, [emergency_file(result.scbs, seed)], inputs=[path, hsm_secret])
     _say_what_was_done(backup, result)
     say(advice(form, second_pass, path, output))
-    return IncompleteError.exit_status if result.faulty else 0
+    return status

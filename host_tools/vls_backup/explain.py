@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from vls_backup.addresses import address_text, split_wireaddr, wireaddr_size
+from vls_backup.addresses import address_text, split_size, split_wireaddr, wireaddr_size
 from vls_backup.channels import CHANNEL_TYPES
 from vls_backup.errors import FieldError
 from vls_backup.fields import is_point
@@ -82,7 +82,7 @@ def _head(reader: Reader, found: Explained) -> None:
         wireaddr_size(reader.rest())
     except ValueError as error:
         wrong.append(f"the address cannot be used: {error}")
-    fields["wireaddr"] = reader.take((4 if kind == 5 else 3) + len(host)).hex()
+    fields["wireaddr"] = reader.take(split_size(kind, host)).hex()
     txid, vout, sats, size = reader.fields(FUNDING)
     fields |= {"funding_txid": txid.hex(), "funding_txid_explorer": txid[::-1].hex(), "funding_vout": vout}
     fields |= {"funding_sats": sats}

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 
+from vls_backup.advice import SHELL_LOOP
 from vls_backup.console import emit, say
 from vls_backup.errors import LightningdError, UnfinishedError
 from vls_backup.reconnect import Reconnector
@@ -79,8 +80,13 @@ def _emit_change(view: View, shown: dict[str, object]) -> dict[str, object]:
     report = view.report()
     changing = {key: value for key, value in report.items() if key != "blockheight"}
     if changing != shown:
-        emit(json.dumps({"event": "watch", **report}, separators=(",", ":")) + "\n")
+        emit_event("watch", report)
     return changing
+
+
+def emit_event(event: str, report: Mapping[str, object]) -> None:
+    """Print a line of JSON, for scripts."""
+    emit(json.dumps({"event": event, **report}, separators=(",", ":")) + "\n")
 
 
 def _tell(view: View, unnoticed: dict[str, int], told: set[str], words: Callable[[str], None]) -> None:
@@ -151,6 +157,6 @@ def _say_second_pass(points: list[str], height: int | None) -> None:
         f"""A penalty was taken, but your own output is still on chain, in: {", ".join(points)}
   A second pass brings it in. First withdraw what is here. Then, in a fresh lightning-dir with the same hsm_secret:
     vls-backup convert-backup --second-pass --path backup.json --output second-pass.json
-    for scb in $(jq -r '.scb[]' second-pass.json); do lightning-cli recoverchannel "[\\"$scb\\"]"; done
+    {SHELL_LOOP.format(file="second-pass.json")}
   and restart lightningd with --rescan=-{height or "HEIGHT"}."""
     )

@@ -16,10 +16,11 @@ import msgspec
 
 from vls_backup.channels import Channel, Fault
 from vls_backup.console import printable, say
-from vls_backup.errors import BackupError, FieldError, cannot_read
+from vls_backup.errors import BackupError, FieldError
 from vls_backup.fields import bytes_from_hex, point_from_hex
 from vls_backup.options import FILE
 from vls_backup.peers import BACKUP, TYPED, Addresses, PeerAddress, best, peer_address
+from vls_backup.reading import read_bytes
 
 _KINDS = ("ipv4", "ipv6", "dns", "torv3")  # listnodes' names, the likeliest to be reached first
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -116,11 +117,7 @@ def _plain(text: str, source: str) -> tuple[bytes, PeerAddress]:
 
 
 def _read(name: str) -> Iterator[tuple[bytes, PeerAddress]]:
-    try:
-        with open(name, "rb") as file:
-            data = file.read()
-    except OSError as error:
-        raise cannot_read(name, error) from error
+    data = read_bytes(name)
     try:
         yield from _from_lightningd(data, name) if data.lstrip()[:1] in (b"{", b"[") else _from_lines(data, name)
     except FieldError as error:

@@ -20,6 +20,15 @@ def read_backup(path: str) -> Backup:
         return whole_backup(file.read(), name)
 
 
+def read_bytes(path: str) -> bytes:
+    """Return all of the file at path. Raise BackupError."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise cannot_read(path, error) from error
+
+
 @contextmanager
 def open_backup(path: str) -> Iterator[tuple[BufferedReader, str]]:
     """Yield the file at path ("-" = standard input), which can seek, and how to speak of it.

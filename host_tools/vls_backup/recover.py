@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -14,9 +12,9 @@ import click
 from vls_backup.backup_file import Head
 from vls_backup.channels import Channel, Fault, read_channels
 from vls_backup.console import emit, printable, say, say_age
-from vls_backup.convert import convert, refuse_incomplete, say_what_is_missing
-from vls_backup.errors import IncompleteError, LightningdError, UnfinishedError
-from vls_backup.following import follow, say_repair, say_rescan
+from vls_backup.convert import accept, convert
+from vls_backup.errors import LightningdError, UnfinishedError
+from vls_backup.following import emit_event, follow, say_repair, say_rescan
 from vls_backup.given import address_options, given_addresses, noting
 from vls_backup.options import FILE
 from vls_backup.peers import Addresses
@@ -132,14 +130,9 @@ def _check_version(info: Info) -> None:
 def _complete(backup: Head, found: list[Channel | Fault], skip_incomplete: bool) -> tuple[list[Channel], int]:
     """Return the complete channels, each of which makes a sound SCB, and the exit status for what was left out."""
     result = convert(found)
-    if not skip_incomplete:
-        refuse_incomplete(backup, result)
-    say_what_is_missing(result)
+    status = accept(backup, result, skip_incomplete)
     left_out = {fault.key for fault in result.faulty} | set(result.incomplete)
-    whole = [item for item in found if isinstance(item, Channel) and item.key not in left_out]
-    if not whole:
-        raise IncompleteError(f"{backup.name}: no complete channel: there is nothing that lightningd could recover")
-    return whole, IncompleteError.exit_status if result.faulty else 0
+    return [item for item in found if isinstance(item, Channel) and item.key not in left_out], status
 
 
 def _check_node(info: Info, backup: Head) -> None:
@@ -199,7 +192,7 @@ def _send(
         raise
     finally:
         if as_json:
-            emit(_json_line({"event": "sent", **_report(info, outcomes)}))
+            emit_event("sent", _report(info, outcomes))
     _judge(node, info, backup, outcomes)
 
 
@@ -227,10 +220,6 @@ def _report(info: Info, outcomes: list[Outcome]) -> dict[str, Any]:
         "blockheight": info.blockheight,
         "channels": [outcome.report() for outcome in outcomes],
     }
-
-
-def _json_line(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, separators=(",", ":")) + "\n"
 
 
 def _judge(node: Lightningd, info: Info, backup: Head, outcomes: list[Outcome]) -> None:

@@ -9,7 +9,8 @@ import getpass
 import sys
 from collections.abc import Callable
 
-from vls_backup.errors import BackupError, cannot_read
+from vls_backup.errors import BackupError
+from vls_backup.reading import read_bytes
 from vls_backup.secretstream import HEADER_SIZE, unseal
 from vls_backup.seed import Seed, from_words
 
@@ -34,7 +35,7 @@ def cannot_ask(what: str) -> str:
 
 def read_secret(path: str, ask: Ask = ask_unseen) -> Seed:
     """Return the seed in the file at path: lightningd's forms, hex of 32 bytes, or bare words. Raise BackupError."""
-    data = _read(path)
+    data = read_bytes(path)
     try:
         return _lightningds(data, path, ask) or _from_text(data.decode().strip())
     except ValueError:
@@ -45,21 +46,13 @@ def read_secret(path: str, ask: Ask = ask_unseen) -> Seed:
 
 def read_lightningds_secret(path: str, ask: Ask) -> Seed:
     """Return the seed in the file at path just as lightningd would read it. Raise BackupError."""
-    seed = _lightningds(_read(path), path, ask)
+    seed = _lightningds(read_bytes(path), path, ask)
     if seed is None:
         raise BackupError(
             f"{path}: is no hsm_secret that lightningd could start with. The key of the file to make depends on its "
             "form: give the very file that lies in the lightning-dir"
         )
     return seed
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise cannot_read(path, error) from error
 
 
 def _from_text(text: str) -> Seed:
