@@ -119,7 +119,8 @@ def test_damaged_heads():
     assert refuses(parse_entry_head, b"\x04" + entry_head(0, "k", 0, b"", 0, NODE)[1:], NODE)
     assert refuses(parse_entry_head, b"\x00\x0c\x41\x00\x00\x40", NODE)  # a prefix beyond the table
     assert refuses(parse_tombstone, b"\x62\xc3\x28\x40", NODE)
-    assert refuses(parse_tombstone, b"\x20\x41\x00\x40", NODE)  # neither a prefix nor a text
+    for wrong in (b"\x20", b"\x1f"):  # neither a prefix nor a text
+        assert refuses(parse_tombstone, wrong + b"\x41\x00\x40", NODE)
 
 
 def test_record_headers():

@@ -69,3 +69,13 @@ def test_what_is_left_of_the_unit_in_use():
     rig.spill()
     assert rig.journal._writer.room() == 4096 - 512
     assert remount(rig.flash).journal._writer.room() == 0  # after a start a fresh unit is opened
+
+
+def test_the_smallest_medium():
+    rig = Rig(RamFlash(4 * 4096))
+    for version in range(20):
+        put(rig, 0, 2, version)
+        rig.save()
+    assert remount(rig.flash).expected == rig.expected
+    assert "3 erase units is too small" in refusal(Rig, RamFlash(3 * 4096))
+    assert "too small" in refusal(Rig, RamFlash(65536, 4096, 64))
