@@ -173,6 +173,8 @@ def test_commits():
         assert refuses(parse_commit, body[:n])
     assert refuses(parse_commit, body + b"\0") and refuses(parse_commit, body[:-17] + b"\x4f" + bytes(15))
     assert refuses(parse_commit, body[:-17] + b"\x51" + bytes(17))
+    for time in (b"\xf5", b"\xf7"):  # neither a number nor null
+        assert refuses(parse_commit, body[:1] + time + body[6:])
     for field, table in ((2, TRIGGERS), (3, STRATEGIES)):  # a trigger, a strategy that a newer version may know
         for number in (len(table), 23):
             data = bytearray(Commit(7, None, "first", "never", 0, 0, 0, 1).body())
@@ -205,9 +207,10 @@ def test_unit_headers():
 def test_a_newer_unit_header_is_told():
     buf = bytearray(UNIT_HEADER)
     unit().pack_into(buf)
-    buf[4] = 2
-    put_u32(buf, 65, crc32(bytes(buf[:65])))
-    assert refuses(parse_unit_header, buf)
+    for version in (0, 2, 255):
+        buf[4] = version
+        put_u32(buf, 65, crc32(bytes(buf[:65])))
+        assert refuses(parse_unit_header, buf) and parse_unit_header(buf, True).unit == 5
 
 
 def test_unit_headers_that_do_not_fit():
