@@ -173,6 +173,7 @@ def test_commits():
         assert refuses(parse_commit, body[:n])
     assert refuses(parse_commit, body + b"\0") and refuses(parse_commit, body[:-17] + b"\x4f" + bytes(15))
     assert refuses(parse_commit, body[:-17] + b"\x51" + bytes(17))
+    assert refuses(parse_commit, b"\x1f" + body[1:])  # no length of an unsigned integer
     for time in (b"\xf5", b"\xf7"):  # neither a number nor null
         assert refuses(parse_commit, body[:1] + time + body[6:])
     for field, table in ((2, TRIGGERS), (3, STRATEGIES)):  # a trigger, a strategy that a newer version may know

@@ -79,3 +79,18 @@ def test_the_smallest_medium():
     assert remount(rig.flash).expected == rig.expected
     assert "3 erase units is too small" in refusal(Rig, RamFlash(3 * 4096))
     assert "too small" in refusal(Rig, RamFlash(65536, 4096, 64))
+
+
+def test_a_damaged_length_takes_no_room():
+    """Else a record of megabytes would make the medium too small, though it is an entry that is lost."""
+    rig = Rig(RamFlash(32768))
+    put(rig, 0, 3)
+    rig.save()
+    index = rig.state.index
+    rig.flash.data[rig.state.log.place(index.position(index.find(channel_key(1))) + 1)[0]] ^= 0x40
+    rig.journal._must_checkpoint = True
+    told = refusal(rig.save)
+    assert "lost" in told and TOO_SMALL not in told
+    rig.put(channel_key(1), 1, channel(1, 900))
+    rig.save()
+    assert remount(rig.flash).expected == rig.expected
