@@ -12,7 +12,7 @@ _LONGEST_PAUSE = 3600 * 1000  # ms between two retries
 class Strategy:
     """name: one of STRATEGIES; updates: N of periodic (1 ... 2^32-1), else 0. Raises ValueError."""
 
-    def __init__(self, name, updates=0):
+    def __init__(self, name, updates):
         if name not in STRATEGIES:
             raise ValueError("strategy %s: use never, new-channels-only or periodic:N" % name)
         if name == PERIODIC and not 0 < updates < 1 << 32 or name != PERIODIC and updates:

@@ -49,6 +49,9 @@ def test_a_medium_of_another_layout_is_refused():
         (RamFlash(131072), "size is 131072"),
         (RamFlash(65536, 8192), "erase_size is 8192"),
         (RamFlash(65536, 4096, 512), "program_size is 512"),
+        (RamFlash(32768), "size is 32768"),
+        (RamFlash(65536, 2048), "erase_size is 2048"),
+        (RamFlash(65536, 4096, 128), "program_size is 128"),
     ):
         known = device.device
         assert what in refusal(device.replace, other) and device.device is known

@@ -1,7 +1,9 @@
 """Entries that lie on the medium: keys of every length, values that only look the same."""
 
 from faulty_flash import RamFlash
-from journal_rig import Rig, channel, remount
+from journal_rig import STUB, Rig, channel, channel_key, peer_id, refusal, remount
+from signer_backup.journal import Journal
+from signer_backup.state import State
 from signer_backup.value import code
 
 
@@ -30,3 +32,36 @@ def test_text_that_the_compact_coding_does_not_take():
     rig.save()
     entry = rig.state.get("k")
     assert entry.holds(code(b"{ }")) and not entry.holds(code(b"[ ]")) and not entry.holds(code(b"123"))
+
+
+def test_peers_of_recoverable_channels_after_a_start():
+    rig = Rig(RamFlash())
+    rig.put(channel_key(1), 0, channel(0))
+    rig.put(channel_key(2), 0, STUB)
+    rig.save()
+    state = remount(rig.flash).state
+    assert [state.is_channel_peer("peers/" + peer_id(i)) for i in (1, 2, 3)] == [True, False, False]
+    for key, known in ((channel_key(1), True), (channel_key(2), False), (channel_key(3), False), ("", False)):
+        assert state.is_channel(key) == state.was_observed(key) == known
+
+
+def test_a_value_that_the_medium_lost_meanwhile():
+    rig = Rig(RamFlash())
+    rig.put("k", 1, channel(1))
+    rig.save()
+    entry = rig.state.get("k")
+    rig.flash.data[rig.state.log.place(rig.state.index.position(rig.state.index.find("k")) + 80)[0]] ^= 1
+    assert "the medium lost k" in refusal(lambda: entry.value)
+
+
+def test_another_signature_in_ram_counts():
+    """A medium comes late: what RAM holds of the same version stays, unless it is the very same."""
+    rig = Rig(RamFlash())
+    for key in ("a", "b", "c"):
+        rig.put(key, 5, b"1", b"\x01" * 64)
+    rig.save()
+    state, journal = State(b""), Journal(lambda: rig.flash)
+    for i, key in enumerate(("a", "b", "c")):
+        state.put(key, 5, bytes([i]) * 64, b"1")
+    journal.mount(state)
+    assert sorted(state.changed) == ["a", "c"] and state.get("a").signature == bytes(64)

@@ -22,6 +22,8 @@ def foreign(what):
         flash.data[82:90] = b"FAT32   "
     elif what == "exfat":
         flash.data[3:11] = b"EXFAT   "
+    elif what == "the last partition":
+        flash.data[446:512] = bytes(52) + b"\x0c" + bytes(11) + b"\x55\xaa"
     elif what == "other words":
         flash.data[3:16] = b"EXFAS" + b"a little"
         flash.data[4096 + 8 : 4096 + 16] = b"zittlefs"
@@ -83,6 +85,7 @@ def test_survey_of_what_is_not_ours():
         ("empty table", "unknown"),
         ("littlefs", "littlefs"),
         ("littlefs, second block", "littlefs"),
+        ("the last partition", "partitions"),
         ("other words", "unknown"),
         ("no boot signature", "unknown"),
         ("nothing known", "unknown"),

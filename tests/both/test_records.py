@@ -119,7 +119,8 @@ def test_damaged_heads():
     assert refuses(parse_entry_head, b"\x04" + entry_head(0, "k", 0, b"", 0, NODE)[1:], NODE)
     assert refuses(parse_entry_head, b"\x00\x0c\x41\x00\x00\x40", NODE)  # a prefix beyond the table
     assert refuses(parse_tombstone, b"\x62\xc3\x28\x40", NODE)
-    assert refuses(parse_tombstone, b"\x20\x41\x00\x40", NODE)  # neither a prefix nor a text
+    for wrong in (b"\x20", b"\x1f"):  # neither a prefix nor a text
+        assert refuses(parse_tombstone, wrong + b"\x41\x00\x40", NODE)
 
 
 def test_record_headers():
@@ -172,6 +173,9 @@ def test_commits():
         assert refuses(parse_commit, body[:n])
     assert refuses(parse_commit, body + b"\0") and refuses(parse_commit, body[:-17] + b"\x4f" + bytes(15))
     assert refuses(parse_commit, body[:-17] + b"\x51" + bytes(17))
+    assert refuses(parse_commit, b"\x1f" + body[1:])  # no length of an unsigned integer
+    for time in (b"\xf5", b"\xf7"):  # neither a number nor null
+        assert refuses(parse_commit, body[:1] + time + body[6:])
     for field, table in ((2, TRIGGERS), (3, STRATEGIES)):  # a trigger, a strategy that a newer version may know
         for number in (len(table), 23):
             data = bytearray(Commit(7, None, "first", "never", 0, 0, 0, 1).body())
@@ -204,9 +208,10 @@ def test_unit_headers():
 def test_a_newer_unit_header_is_told():
     buf = bytearray(UNIT_HEADER)
     unit().pack_into(buf)
-    buf[4] = 2
-    put_u32(buf, 65, crc32(bytes(buf[:65])))
-    assert refuses(parse_unit_header, buf)
+    for version in (0, 2, 255):
+        buf[4] = version
+        put_u32(buf, 65, crc32(bytes(buf[:65])))
+        assert refuses(parse_unit_header, buf) and parse_unit_header(buf, True).unit == 5
 
 
 def test_unit_headers_that_do_not_fit():

@@ -125,6 +125,16 @@ def test_a_medium_of_another_node_and_one_of_another_size_are_refused():
     assert "another medium" in in_place(board, RamFlash(131072))
 
 
+def test_a_blank_medium_in_its_place():
+    """The snapshots are gone with the other one, and what only they held; the owner's settings are not."""
+    board = on_flash()
+    board.journal.configure(board.state, ("periodic", 3))
+    in_place(board, RamFlash())
+    assert board.state.index.lost == 1 and sorted(board.state.changed) == [channel_key(1), channel_key(2)]
+    assert board.journal.last is None and board.journal.last_log is None
+    assert board.journal.settings == ("periodic", 3)
+
+
 def test_foreign_content_in_the_place_of_the_medium_is_refused():
     board = on_flash()
     foreign = RamFlash()

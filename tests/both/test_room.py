@@ -69,3 +69,28 @@ def test_what_is_left_of_the_unit_in_use():
     rig.spill()
     assert rig.journal._writer.room() == 4096 - 512
     assert remount(rig.flash).journal._writer.room() == 0  # after a start a fresh unit is opened
+
+
+def test_the_smallest_medium():
+    rig = Rig(RamFlash(4 * 4096))
+    for version in range(20):
+        put(rig, 0, 2, version)
+        rig.save()
+    assert remount(rig.flash).expected == rig.expected
+    assert "3 erase units is too small" in refusal(Rig, RamFlash(3 * 4096))
+    assert "too small" in refusal(Rig, RamFlash(65536, 4096, 64))
+
+
+def test_a_damaged_length_takes_no_room():
+    """Else a record of megabytes would make the medium too small, though it is an entry that is lost."""
+    rig = Rig(RamFlash(32768))
+    put(rig, 0, 3)
+    rig.save()
+    index = rig.state.index
+    rig.flash.data[rig.state.log.place(index.position(index.find(channel_key(1))) + 1)[0]] ^= 0x40
+    rig.journal._must_checkpoint = True
+    told = refusal(rig.save)
+    assert "lost" in told and TOO_SMALL not in told
+    rig.put(channel_key(1), 1, channel(1, 900))
+    rig.save()
+    assert remount(rig.flash).expected == rig.expected

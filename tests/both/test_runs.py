@@ -146,9 +146,10 @@ def test_arenas():
 def test_units_that_follow_each_other_take_one_row():
     units, arenas = UnitMap(1024), Arenas()
     for i in range(40):
-        units.add(UnitHeader(1024, 128, 7, 5 + i, i * PAYLOAD, max(0, i - 1) * PAYLOAD, 9 + i, 1, b"\x02" * 33))
+        unit = 9 + i if i else 3
+        units.add(UnitHeader(1024, 128, 7, 5 + i, i * PAYLOAD, max(0, i - 1) * PAYLOAD, unit, 1, b"\x02" * 33))
         arenas.add(7, 5 + i, 9 + i)
-    assert list(units.places()) == [(i * PAYLOAD, 9 + i) for i in range(40)] and len(units._runs) == 1
+    assert list(units.places()) == [(i * PAYLOAD, 9 + i if i else 3) for i in range(40)] and len(units._runs) == 2
     assert list(arenas) == [7] and list(arenas[7]) == [(5 + i, 9 + i) for i in range(40)] and len(arenas._runs) == 1
     for other in ((8, 45, 49), (8, 47, 50), (8, 48, 52)):  # another arena, sequence, place
         arenas.add(*other)

@@ -53,7 +53,9 @@ def test_periodic_counts_requests_that_raise_a_recoverable_channel():
 def test_a_new_signature_is_in_the_next_snapshot():
     board = Board(RamFlash(), "new-channels-only")
     board.observe((channel_key(1), 0, channel(0)))
-    board.observe((channel_key(1), 0, channel(0), b"t" * 64))
+    for signature in (b"t" * 64, bytes(64)):
+        board.observe((channel_key(1), 0, channel(0), signature))
+        assert board.state.get(channel_key(1)).signature == signature
     board.observe((channel_key(2), 0, channel(0)))
     assert remount(board.flash).expected == board.expected()
     board.observe((channel_key(2), 9, channel(9)), ("nodes/aa", 9, b"[9]"))
@@ -144,6 +146,7 @@ def test_after_a_start_the_known_channels_are_not_new():
 
 def test_unwritten():
     board = Board(RamFlash(), "periodic:3")
+    assert board.runtime.unwritten == 0
     found = []
     for version in range(5):
         board.observe((channel_key(1), version, channel(version)))
@@ -212,3 +215,15 @@ def test_the_cost_of_a_request_follows_what_changed():
         assert board.runtime.failures == 0 and board.journal.last.channels == count
     assert costs[0][0] == costs[1][0] < 300, costs
     assert costs[1][1] < 1.3 * costs[0][1] < 10000, costs  # some more steps of a search
+
+
+def test_a_medium_that_is_looked_for_first_changes_no_trigger():
+    board = Board(RamFlash(), "new-channels-only")
+    board.observe((channel_key(1), 0, channel(0)), (channel_key(2), 0, channel(0)))
+    for change, trigger in (
+        ((channel_key(3), 0, channel(0)), "new-channel"),
+        (gone(channel_key(2)), "deleted"),
+        ((peers(1), 0, peer("a:1")), "address"),
+    ):
+        board.journal.device.failed = True
+        assert board.observe(change) == trigger

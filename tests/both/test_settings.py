@@ -42,6 +42,8 @@ def test_the_record():
         b"\x00\x01",
         b"\x20\x00",
         b"\x00\x20",
+        b"\x1f\x00",
+        b"\x00\x1f",
         b"\x02\x00",
         b"\x02\x1b\0\0\0\1\0\0\0\0",
     ):
@@ -193,6 +195,22 @@ def test_settings_of_a_later_program_are_none():
     assert again.journal.settings is None and again.journal.settings_unit is None and again.expected == rig.expected
     configure(again, NEVER)
     assert Rig(rig.flash).journal.settings == NEVER and remount(rig.flash).expected == rig.expected
+
+
+def test_settings_right_behind_a_commit_that_fills_its_program_unit():
+    """No padding lies between them: to go on behind the snapshot would make them void."""
+    for size in range(1, 200):
+        rig = Rig(RamFlash())
+        rig.put("k", 1, b"1" * size)
+        rig.save()
+        if rig.journal.last_end == rig.journal._writer.end:
+            break
+    configure(rig, PERIODIC)
+    assert rig.state.log.header(rig.journal.last_end)[0] == SETTINGS
+    again = Rig(rig.flash)
+    again.put("k", 2, b"1")
+    again.save()
+    assert Rig(rig.flash).journal.settings == PERIODIC
 
 
 def test_the_first_record_of_an_arena_damaged():

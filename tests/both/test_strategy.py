@@ -74,7 +74,7 @@ def test_names():
         assert (parsed.name, parsed.updates) == (name, updates)
     for text in ("", "always", "periodic", "periodic:", "periodic:0", "periodic:-1", "periodic:4294967296", "never:1"):
         assert "strategy" in refuses(parse_strategy, text), text
-    assert refuses(Strategy, "never", 5) and refuses(Strategy, "new_channels_only")
+    assert refuses(Strategy, "never", 5) and refuses(Strategy, "new_channels_only", 0)
 
 
 def test_never():

@@ -84,6 +84,25 @@ def test_one_wrong_read_of_settings():
     assert 20 < nth < 99
 
 
+def test_one_wrong_read_beside_damage():
+    """What was replaced is damaged, so every record is looked at, and what counts is read twice."""
+    rig = Rig(RamFlash(16384, 1024, 128))
+    fill(rig, 2, 0, 60)
+    rig.save()
+    position = rig.state.index.position(rig.state.index.find(channel_key(0)))
+    fill(rig, 1, 1, 60)
+    rig.save()
+    rig.flash.data[rig.state.log.place(position + 20)[0]] ^= 1
+    for nth in range(1, 300):
+        rig.flash.fault = fault = Misread(rig.flash, nth)
+        again = Rig(rig.flash)
+        rig.flash.fault = None
+        assert again.journal.last.number == 2 and contents(again.state) == rig.expected, nth
+        if not fault.happened:
+            break
+    assert 60 < nth < 299
+
+
 def test_a_newer_version_that_is_read_once_is_none():
     """A read gives what lies on no medium of ours: a header of format version 2."""
     rig = Rig(RamFlash())
