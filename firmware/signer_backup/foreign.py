@@ -61,13 +61,25 @@ def keep_foreign(device, offset):
 def _refuse_other_size(device, start, stop, step):
     """Raise ForeignError if a unit of a journal with erase units of another size begins at one of these offsets: of a
     board whose driver divides the medium otherwise."""
+    for header in _headers(device, start, stop, step):
+        if header.erase_size != device.erase_size:
+            sizes = header.erase_size, device.erase_size
+            raise ForeignError("backups in erase units of %d bytes, where this board has %d" % sizes)
+
+
+def headers_within(device, offset):
+    """Yield the UnitHeader of each erase unit, whatever its size, that begins in the one at offset. Raises
+    MediumError."""
+    return _headers(device, offset, offset + device.erase_size, device.program_size)
+
+
+def _headers(device, start, stop, step):
     buf = bytearray(UNIT_HEADER)
     for offset in range(start, stop, step):
         device.read_into(offset, buf)
         header = parse_unit_header(buf, True)
-        if header and header.erase_size != device.erase_size:
-            sizes = header.erase_size, device.erase_size
-            raise ForeignError("backups in erase units of %d bytes, where this board has %d" % sizes)
+        if header:
+            yield header
 
 
 def _refuse_strays(device, limit):

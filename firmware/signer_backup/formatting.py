@@ -10,6 +10,7 @@ from backup_format.port import const, ticks_ms, ticks_since
 from backup_format.units import NO_NODE, NODE_ID
 
 from .content import headers, looks_like
+from .foreign import headers_within
 
 NO_MEDIUM = E_SERVICE + 2
 NOT_ALLOWED = E_SERVICE + 3
@@ -25,6 +26,7 @@ class Formatter:
         self._journal = runtime.journal
         self._order = []  # erase units, in the order in which they are erased
         self._done = 0  # how many of them are
+        self._allowed = []  # the node ids whose backups may be erased
         self.handlers = {SURVEY: self.survey, FORMAT: self.format}
 
     def survey(self, _payload):
@@ -71,6 +73,9 @@ class Formatter:
         except OSError as e:
             self._journal.hold = None
             raise ServiceError(E_MEDIUM, "formatting failed: %s" % e) from None
+        except ServiceError:
+            self._journal.hold = None
+            raise
         answer = bytearray(8)
         put_u32(answer, 0, self._done)
         put_u32(answer, 4, len(self._order))
@@ -96,9 +101,9 @@ class Formatter:
             journal.open()  # for what isn't a medium at all, this raises
         ours = []
         units = journal.device.size // journal.device.erase_size
+        self._allowed = allowed
         for unit, header, _newer in headers(journal.device):
-            if header.node_id != NO_NODE and header.node_id not in allowed:
-                raise ServiceError(NOT_ALLOWED, "the medium holds backups of node " + hexlify(header.node_id).decode())
+            self._check(header)
             ours.append(header.sequence * units + unit)
         # The oldest first: so the newest snapshot is there as long as any. Settings stay until they are written again.
         ours.sort()
@@ -110,12 +115,19 @@ class Formatter:
         self._order = order
         self._done = 0
 
+    def _check(self, header):
+        if header.node_id != NO_NODE and header.node_id not in self._allowed:
+            raise ServiceError(NOT_ALLOWED, "the medium holds backups of node " + hexlify(header.node_id).decode())
+
     def _go_on(self):
         began = ticks_ms()
         journal = self._journal
         while self._done < len(self._order):
             offset = self._order[self._done] * journal.device.erase_size
             if not journal.device.is_blank(offset):
+                # Of a journal with smaller erase units none may begin where one of this board's does.
+                for header in headers_within(journal.device, offset):
+                    self._check(header)
                 journal.device.erase(offset)
             self._done += 1
             if ticks_since(began) >= _CALL_MS:

@@ -30,6 +30,7 @@ _CONTENT = {
     "littlefs": "a littlefs file system, for instance a MicroPython board's programs",
 }
 _NODE_ID = 66  # hex digits
+_NOT_ALLOWED = frames.E_SERVICE + 3
 _RESTARTS = 3
 _REFUSED = 2
 
@@ -76,7 +77,7 @@ def command(port: str, yes: bool, erase_backups: tuple[str, ...]) -> int:
         _check_allowed(found, allowed, port)
         if not yes and not _confirmed(found):
             return _REFUSED
-        _erase(link, found)
+        _erase(link, found, allowed, port)
         now = ask(link, frames.SURVEY, b"", Survey)
         if not now.is_ready:
             raise BoardError(f"After the format the medium is not blank: {_words(now)} Run the same command again.")
@@ -151,9 +152,9 @@ def _confirmed(found: Survey) -> bool:
     return False
 
 
-def _erase(link: Link, found: Survey) -> None:
+def _erase(link: Link, found: Survey, allowed: list[str], port: str) -> None:
     """Erase it all. Begin again if the board restarts meanwhile. Raises BoardError."""
-    nodes = b"".join(map(bytes.fromhex, found.nodes))
+    nodes = b"".join(map(bytes.fromhex, allowed))
     done, restarts = 0, 0
     with progress_bar("Erasing") as progress:
         while True:
@@ -161,7 +162,7 @@ def _erase(link: Link, found: Survey) -> None:
                 answer = link.exchange(frames.FORMAT, done.to_bytes(4, "big") + nodes)
             except LinkError as error:
                 if error.code != frames.E_ORDER or not done or restarts == _RESTARTS:
-                    raise _failure(error) from error
+                    raise _failure(error, port) from error
                 restarts += 1
                 done = 0
                 continue
@@ -173,7 +174,14 @@ def _erase(link: Link, found: Survey) -> None:
                 return
 
 
-def _failure(error: LinkError) -> BoardError:
+def _failure(error: LinkError, port: str) -> BoardError:
+    if error.code == _NOT_ALLOWED:
+        return BoardError(
+            f"Stopped: {error.text}, which it did not show at first. None of them was erased. A firmware that divides "
+            "the medium otherwise may have written them: then only that one can read them, or vls-backup pull --image "
+            f"from a copy of the medium. If they may go: vls-backup format --port {port} --erase-backups "
+            f"{error.text.split()[-1]}"
+        )
     if error.code != frames.E_MEDIUM:
         return error
     return BoardError(

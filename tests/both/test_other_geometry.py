@@ -1,7 +1,9 @@
 """A journal whose erase units are of another size than this board's driver says: foreign, refused, not touched."""
 
+from backup_format.frames import FORMAT
 from faulty_flash import RamFlash
-from journal_rig import Rig, channel, channel_key, fill, refusal
+from format_rig import Host, hexed, is_blank
+from journal_rig import NODE, Rig, channel, channel_key, fill, refusal
 
 SIZES = (1024, 2048, 8192, 16384)  # of the driver's erase units; the journal's are of 4,096 bytes
 
@@ -74,3 +76,14 @@ def test_a_journal_of_another_erase_size_is_not_written():
 def test_a_journal_that_began_amid_the_medium():
     for unit in (1, 5, 6, 11, 15):
         check_untouched(began_at(unit))
+
+
+def test_a_format_erases_it_only_if_its_node_is_named():
+    for flash in (small(), began_at(5)):
+        for erase_size in (1024, 8192, 16384):
+            seen = seen_as(flash, erase_size)
+            host = Host(seen)
+            assert host.error(FORMAT, bytes(4)) == (35, "the medium holds backups of node " + hexed(NODE)[0])
+            assert seen.data == flash.data and host.board.journal.hold is None
+            host.format(NODE)
+            assert is_blank(seen)

@@ -34,7 +34,8 @@ from fault_workload import script  # noqa: E402
 MODULES = """
     records runs log log_checks live ring checked_device index state entries journal journal_faults journal_power
     journal_run mount wrong_reads room damage foreign reopen settings settings_power formatting format_live fault_suite
-    memory heap medium_comes_back merge replay runtime runtime_faults service strategy armour recorded_run
+    memory heap medium_comes_back other_geometry merge replay runtime runtime_faults service strategy armour
+    recorded_run
 """.split()  # noqa: SIM905
 CASES = 8  # of each family
 SLOW = 0.3  # seconds of CPU time: a test that takes longer is left out

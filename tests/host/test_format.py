@@ -12,6 +12,7 @@ import pytest
 from board_rig import NODE_ID, Done, exchange, fill, live, node, pull, pulled, result, start, vault, vls_backup
 
 from backup_format import frames
+from backup_format.units import UnitHeader
 from vls_backup.link import LinkError
 from vls_backup_sim.bridge import SimulatedBoard
 from vls_backup_sim.settings import board_settings
@@ -172,8 +173,6 @@ def test_the_command_is_killed_in_the_middle(tmp_path: Path) -> None:
 
 
 def test_a_newer_format_version(tmp_path: Path) -> None:
-    from backup_format.units import UnitHeader
-
     header = bytearray(69)
     UnitHeader(4096, 256, 1, 1, 0, 0, 0, 1, bytes.fromhex(OTHER)).pack_into(header)
     header[4] = 9
@@ -184,6 +183,22 @@ def test_a_newer_format_version(tmp_path: Path) -> None:
         done = format_(board, "--yes")
         assert done.returncode == 2 and OTHER in done.stderr and "newer firmware" in done.stderr
         assert "pull" not in done.stderr
+        assert format_(board, "--yes", "--erase-backups", OTHER).returncode == 0
+        assert flash.read_bytes()[:SIZE] == b"\xff" * SIZE
+
+
+def test_backups_in_other_erase_units_are_found_before_they_are_erased(tmp_path: Path) -> None:
+    flash = flash_with(tmp_path / "flash.bin", fat())
+    header = bytearray(69)
+    UnitHeader(1024, 256, 1, 1, 0, 0, 0, 1, bytes.fromhex(OTHER)).pack_into(header)
+    inside = 40 * 4096 + 1024
+    with flash.open("r+b") as file:
+        file.seek(inside)
+        file.write(header)
+    with vault(flash) as board:
+        done = format_(board, "--yes")
+        assert done.returncode == 5 and f"--erase-backups {OTHER}" in done.stderr, done.stderr
+        assert "None of them was erased" in done.stderr and flash.read_bytes()[inside : inside + 69] == header
         assert format_(board, "--yes", "--erase-backups", OTHER).returncode == 0
         assert flash.read_bytes()[:SIZE] == b"\xff" * SIZE
 
