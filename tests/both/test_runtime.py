@@ -205,7 +205,7 @@ def test_the_cost_of_a_request_follows_what_changed():
     if CPYTHON:
         return  # it does not say what it allocates
     costs = []
-    for count in (10, 300):
+    for count in (10, 200):
         board = Board(RamFlash(262144), "new-channels-only")
         for i in range(0, count, 10):
             board.observe(*[("channels/%0148x" % (i + j), 0, channel(0, 20)) for j in range(10)])
