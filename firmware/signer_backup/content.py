@@ -33,7 +33,7 @@ def looks_like(device):
     device.read_into(0, start)
     if start[3:11] == b"EXFAT   ":
         return "exfat"
-    if start[510:512] == b"\x55\xaa":
+    if start[510:] == b"\x55\xaa":
         if start[54:57] == b"FAT" or start[82:85] == b"FAT":
             return "fat"
         if any([start[at + 4] for at in range(_PARTITIONS, 510, 16)]):

@@ -3,7 +3,6 @@
 from backup_format.errors import FormatError
 from backup_format.port import const
 from backup_format.records import (
-    AS_TEXT,
     ENTRY,
     MAX_ENTRY_HEAD,
     RECOVERABLE,
@@ -40,9 +39,8 @@ class _Value:
 
     def holds(self, value):
         """Return whether the value is this CodedValue. May raise MediumError."""
-        if self.version == TOMBSTONE_VERSION or self.size != value.size or (self.flags ^ value.flags) & AS_TEXT:
-            return False
-        return digest(self.coded()) == digest(value.pieces)
+        # The size, too: text as it is has the coding of the JSON string whose hex digits its bytes are.
+        return self.size == value.size and digest(self.coded()) == digest(value.pieces)
 
 
 class Entry(_Value):

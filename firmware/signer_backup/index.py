@@ -52,7 +52,7 @@ class Index:
         """Return (the bucket of digest or None, its number, the place of the first row there that is not below)."""
         number = digest[0]
         rows = self._buckets[number]
-        low, high = 0, len(rows) // _ROW if rows else 0
+        low, high = 0, len(rows or ()) // _ROW
         while low < high:
             middle = (low + high) // 2
             if rows[middle * _ROW : middle * _ROW + _HASH] < digest:

@@ -20,7 +20,7 @@ class BackupRuntime:
     unwritten: requests since the newest snapshot that changed a recoverable channel.
     """
 
-    def __init__(self, journal, state, strategy, clock, log=print, pause=1000, indicator=None):
+    def __init__(self, journal, state, strategy, clock, log, pause, indicator=None):
         self.journal = journal
         self.state = state
         self.schedule = Schedule(strategy, pause)
@@ -183,9 +183,8 @@ class BackupRuntime:
                 if not was:
                     seen.new_channel = True
                     state.mark_peer(key)
-                if before is None or before.version < after.version:
-                    steps = after.version - before.version if before else 1
-                    seen.advance = max(seen.advance, steps)
+                steps = after.version - before.version if before else 1
+                seen.advance = max(seen.advance, steps)
             elif was and after.version == TOMBSTONE_VERSION:
                 seen.deleted = True
             state.observed(key)

@@ -15,7 +15,8 @@ class Strategy:
     def __init__(self, name, updates):
         if name not in STRATEGIES:
             raise ValueError("strategy %s: use never, new-channels-only or periodic:N" % name)
-        if name == PERIODIC and not 0 < updates < 1 << 32 or name != PERIODIC and updates:
+        in_range = 0 < updates < 1 << 32 if name == PERIODIC else not updates
+        if not in_range:
             raise ValueError("strategy %s with %d updates: only periodic takes 1 to 4294967295" % (name, updates))
         self.name = name
         self.updates = updates
@@ -35,7 +36,6 @@ class Pause:
     def __init__(self, first, longest=_LONGEST_PAUSE):
         self._first = self._next = first
         self._longest = longest
-        self._wait = 0
         self._since = None  # the last failure; None: there was none since all was well
 
     def over(self):
@@ -101,7 +101,7 @@ class Schedule:
         elif seen.deleted:
             found = DELETED
         elif self.pending and self._pause.over():
-            found = RETRY
+            return RETRY
         else:
             return None
         # What Greenlight would write now too, whatever we call it, starts its count anew.
@@ -109,8 +109,7 @@ class Schedule:
             self._note(NEW_CHANNEL)
         if due:
             self._note(PERIODIC_DUE)
-        if found != RETRY:
-            self._note(found)
+        self._note(found)
         return found
 
     def _count(self, seen):

@@ -8,13 +8,13 @@ from signer_backup.value import code
 
 
 def test_keys_of_every_length():
-    """The longest ones reach into the second piece that is read of a record."""
+    """The longest ones reach into the second piece that is read of a record; behind one, the value begins with it."""
     rig = Rig(RamFlash())
-    for size in (1, 44, 45, 230, 256, 300, 400):
+    for size in (1, 44, 45, 185, 230, 256, 300, 400):
         rig.put("k" * size, 1, b'"v"')
     rig.save()
     rig.check()
-    assert remount(rig.flash).expected == rig.expected and len(rig.expected) == 7
+    assert remount(rig.flash).expected == rig.expected and len(rig.expected) == 8
 
 
 def test_another_value_of_the_same_size_is_told_apart():
@@ -32,6 +32,31 @@ def test_text_that_the_compact_coding_does_not_take():
     rig.save()
     entry = rig.state.get("k")
     assert entry.holds(code(b"{ }")) and not entry.holds(code(b"[ ]")) and not entry.holds(code(b"123"))
+
+
+def test_text_and_the_string_of_its_hex_digits_are_told_apart():
+    """Their coding is the same, byte for byte."""
+    both = b"{ }", b'"7b207d"'
+    assert code(both[0]).pieces[-1] == code(both[1]).pieces[-1][-3:] == b"{ }"
+    rig = Rig(RamFlash())
+    for saved in (False, True):
+        for text in both:
+            rig.put(text.decode(), 1, text)
+        if saved:
+            rig.save()
+        for text in both:
+            assert [other for other in both if rig.state.get(text.decode()).holds(code(other))] == [text]
+
+
+def test_a_tombstone_holds_no_value():
+    rig = Rig(RamFlash())
+    rig.put("k", 1, b"1")
+    rig.delete("k")
+    for save in (rig.save, rig.check):  # from RAM, from the medium
+        entry = rig.state.get("k")
+        assert entry.size == 0 and entry.value is None and not entry.holds(code(b"1"))
+        save()
+    assert rig.state.changed == {}
 
 
 def test_peers_of_recoverable_channels_after_a_start():

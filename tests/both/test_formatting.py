@@ -65,6 +65,17 @@ def test_survey():
     assert "version 2" in says["problem"] and says["snapshot"] is None
 
 
+def test_survey_tells_whose_backups_there_are():
+    flash = RamFlash()
+    nodes = [b"\x02" + bytes(31) + bytes((unit,)) for unit in range(4)]
+    buf = bytearray(69)
+    for unit in range(4):
+        UnitHeader(4096, 256, 1 + unit, 1 + unit, 0, 0, unit, 1, nodes[unit]).pack_into(buf)
+        flash.data[unit * 4096 : unit * 4096 + 69] = buf
+    says = Host(flash).json(SURVEY)
+    assert (says["content"], says["units"], says["nodes"]) == ("journal", 4, hexed(*nodes))
+
+
 def test_survey_of_a_medium_that_fails_meanwhile():
     flash = filled(3)
     host = Host(flash)
@@ -160,7 +171,8 @@ def test_backups_are_erased_only_if_all_their_nodes_are_named():
 def test_it_takes_many_short_calls_in_the_right_order():
     flash = filled()
     host = Host(flash)
-    assert host.error(FORMAT, (1).to_bytes(4, "big") + NODE)[0] == E_ORDER  # before anything was begun
+    for each in (host, Host(foreign("fat")), Host(None)):  # before anything was begun
+        assert each.error(FORMAT, (1).to_bytes(4, "big") + NODE)[0] == E_ORDER
     with OneEraseEach():
         assert host.step(0, NODE) == (1, 16)
         assert host.step(1, NODE) == (2, 16)
@@ -272,7 +284,8 @@ def test_an_abandoned_format():
         assert not journal.mounted and "being formatted" in host.board.runtime.last_error
         journal.hold = (journal.hold - 31000) & 0x3FFFFFFF
         host.board.observe((channel_key(0), 31, channel(31)))
-        assert journal.mounted
+        assert journal.mounted and journal.last.number == 9
+        assert journal.device.programmed_bytes < 2000  # what changed, not the whole state
         assert host.error(FORMAT, done.to_bytes(4, "big") + NODE)[0] == E_ORDER
     host.format(NODE)
     assert is_blank(flash)

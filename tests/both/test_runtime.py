@@ -96,9 +96,10 @@ def test_an_address_that_comes_with_its_channel():
     for value in (b"\xff", b"[]", b'{"addr":null}'):
         assert board.observe((peers(1), board.entries[peers(1)].version + 1, value)) is None
     assert board.observe((peers(1), 9, peer("c:1"))) == "address"
+    assert board.observe((peers(1), 10, b'{"addr":"c:2"}')) == "address"  # nobody says that the peer called
     assert board.runtime.failures == 0
-    board.runtime.observe(NODE, [(peers(1), Unreadable(), Entry(10, b"", peer("d:1", "in")))])  # as if there was none
-    assert board.journal.last.trigger == "address" and board.journal.last.number == 5 and board.runtime.failures == 0
+    board.runtime.observe(NODE, [(peers(1), Unreadable(), Entry(11, b"", peer("d:1", "in")))])  # as if there was none
+    assert board.journal.last.trigger == "address" and board.journal.last.number == 6 and board.runtime.failures == 0
 
 
 class Unreadable:

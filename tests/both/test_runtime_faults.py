@@ -2,7 +2,7 @@
 
 from backup_format.records import TOMBSTONE_VERSION
 from faulty_flash import At, Dice, RamFlash, dead
-from journal_rig import channel, channel_key, contents, remount, rounds, snapshots
+from journal_rig import NODE, channel, channel_key, contents, peer_id, remount, rounds, snapshots
 from runtime_rig import Board, gone, peer
 from signer.store import Entry
 from test_strategy import Clock
@@ -81,6 +81,19 @@ def test_a_log_that_fails():
     assert board.runtime.failures == 1
 
 
+def test_a_missing_medium_is_looked_for_every_eight_seconds_at_last():
+    with Clock() as clock:
+        board = Board(None, "never", pause=1000)
+        for wait in (1000, 2000, 4000, 8000, 8000):
+            failures = board.runtime.failures
+            clock.now += wait - 1
+            board.observe()
+            assert board.runtime.failures == failures, wait
+            clock.now += 1
+            board.observe()
+            assert board.runtime.failures == failures + 1, wait
+
+
 def test_no_medium_at_the_start():
     for name, trigger in (("periodic:1", "first"), ("new-channels-only", "first"), ("never", None)):
         board = Board(None, name)
@@ -147,28 +160,49 @@ def test_one_entry_that_fails_keeps_no_other_out():
     assert remount(board.flash).expected == board.expected()
 
 
+class Late:
+    """An entry whose value can't be read while it is broken."""
+
+    signature = b""
+
+    def __init__(self, version, value):
+        self.version = version
+        self.broken = True
+        self._value = value
+
+    @property
+    def value(self):
+        if self.broken:
+            raise OSError(5)
+        return self._value
+
+
 def test_a_value_that_can_not_be_read_is_taken_later():
-    class Unreadable(Entry):
-        broken = True
-
-        @property
-        def value(self):
-            if Unreadable.broken:
-                raise OSError(5)
-            return channel(2)
-
-        @value.setter
-        def value(self, value):
-            pass
-
     board = Board(RamFlash(), "new-channels-only")
     board.observe((channel_key(1), 0, channel(0)))
-    entry = Unreadable(7, b"", None)
+    entry = Late(7, channel(2))
     board.runtime.observe(board.journal.node_id, [(channel_key(2), None, entry)])
     assert board.runtime.failures == 1 and board.observe() is None and board.runtime.failures == 2
-    Unreadable.broken = False
+    entry.broken = False
     assert board.observe() == "new-channel"
     assert remount(board.flash).expected[channel_key(2)] == (7, b"", channel(2))
+
+
+def test_a_change_behind_one_that_could_not_be_taken():
+    """Both count as one: from what was there before them."""
+    for name, key, before, value, trigger in (
+        ("periodic:1", channel_key(1), Entry(0, b"", channel(0)), channel(2), "periodic"),
+        ("new-channels-only", "peers/" + peer_id(1), None, peer("a:1"), "address"),
+    ):
+        board = Board(RamFlash(), name)
+        assert board.observe((channel_key(1), 0, channel(0))) == "first"
+        late = Late(2, value)
+        board.runtime.observe(NODE, [(key, before, late)])
+        assert board.runtime.failures == 1 and board.journal.last.number == 1
+        late.broken = False
+        board.runtime.observe(NODE, [(key, late, Entry(2, b"another", value))])
+        assert (board.journal.last.number, board.journal.last.trigger) == (2, trigger)
+        assert remount(board.flash).expected[key] == (2, b"another", value)
 
 
 def test_a_damaged_entry_stops_snapshots_until_the_node_sends_it_again():

@@ -275,20 +275,33 @@ def test_a_record_of_another_key_is_not_taken_for_this_one():
         assert index.lost == 1 and rig.state.get(channel_key(other)).value == channel(other)
 
 
-def test_the_budget_of_ram():
-    spilled = []
-    state = State(b"", 1000)
-    for i in range(20):
-        state.put("k%d" % i, 1, b"", b"[1]")
-    assert state.changed_bytes > 1000  # nothing to spill to
+def test_what_changed_is_spilled_beyond_24_kib():
+    """Of a new state, and of one that a format has emptied."""
+    for cleared in (False, True):
+        state = State(b"")
+        if cleared:
+            state.put("gone", 1, b"", b"[1]")
+            state.clear()
+        for i in range(7):
+            state.put("k%d" % i, 1, b"", text(3800))
+        more = taken(state) - 24 * 1024
+        assert 0 < more < 3500  # nothing to spill to
+        spilled = []
+        state.spill = lambda spilled=spilled: spilled.append(1)
+        state.put("k6", 2, b"", text(3800 - more))
+        assert state.changed_bytes == taken(state) == 24 * 1024 and not spilled
+        state.put("k6", 3, b"", text(3800 - more + 1))
+        assert spilled == [1]
 
-    def spill():
-        spilled.append(len(state.changed))
 
-    state.spill = spill
-    state.put("k", 1, b"", b"[1]")
-    assert spilled == [21]
-    assert state.changed_bytes == sum([entry.cost() for entry in state.changed.values()])
+def text(size):
+    """Return a JSON string of size letters."""
+    return b'"' + b"x" * size + b'"'
+
+
+def taken(state):
+    """Return the bytes that what changed takes."""
+    return sum([entry.cost() for entry in state.changed.values()])
 
 
 def test_spilled_entries_are_read_back():

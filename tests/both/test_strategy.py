@@ -74,7 +74,8 @@ def test_names():
         assert (parsed.name, parsed.updates) == (name, updates)
     for text in ("", "always", "periodic", "periodic:", "periodic:0", "periodic:-1", "periodic:4294967296", "never:1"):
         assert "strategy" in refuses(parse_strategy, text), text
-    assert refuses(Strategy, "never", 5) and refuses(Strategy, "new_channels_only", 0)
+    for name, updates in (("never", 5), ("new_channels_only", 0), ("periodic", -1), ("periodic", 1 << 40)):
+        assert refuses(Strategy, name, updates), (name, updates)
 
 
 def test_never():

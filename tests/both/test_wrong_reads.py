@@ -153,6 +153,27 @@ def test_one_wrong_read_of_an_entry():
     assert remount(rig.flash).expected == rig.expected and "b" in rig.expected
 
 
+def test_a_record_is_read_three_times_before_it_is_lost():
+    for wrong in (1, 2, 3):
+        rig = Rig(RamFlash())
+        rig.put("a", 1, b"1")
+        rig.save()
+        at = rig.state.log.place(rig.state.index.position(rig.state.index.find("a")))[0]
+        seen = []
+
+        def read(op, offset, buf, at=at, wrong=wrong, seen=seen):
+            if offset == at and len(seen) < wrong:
+                seen.append(op)
+                fill_content(buf, 0, len(buf))
+                return True
+            return False
+
+        rig.flash.fault = read
+        words = refusal(rig.state.get, "a")
+        assert len(seen) == wrong and rig.state.index.lost == (wrong == 3), wrong
+        assert "lost an entry" in words if wrong == 3 else words is None
+
+
 def test_one_wrong_read_of_what_ram_holds_too():
     """A medium comes late, and an entry on it is read once more to see which one is newer."""
     rig = Rig(RamFlash())
