@@ -30,6 +30,7 @@ _CONTENT = {
     "littlefs": "a littlefs file system, for instance a MicroPython board's programs",
 }
 _NODE_ID = 66  # hex digits
+_MOST_NODES = 7  # as many as a frame to the board has room for
 _NOT_ALLOWED = frames.E_SERVICE + 3
 _RESTARTS = 3
 _REFUSED = 2
@@ -66,7 +67,9 @@ def command(port: str, yes: bool, erase_backups: tuple[str, ...]) -> int:
 
     First it shows what is there, and asks. The strategy that was set stays. A signer that runs on the board goes on.
     """
-    allowed = [_node_id(text) for text in erase_backups]
+    allowed = sorted({_node_id(text) for text in erase_backups})
+    if len(allowed) > _MOST_NODES:
+        raise click.UsageError(f"--erase-backups: a board takes the names of at most {_MOST_NODES} nodes.")
     with open_board(port) as (link, hello):
         say(printable(f"Board {hello.get('board')}, firmware {hello.get('firmware')}."))
         found = ask(link, frames.SURVEY, b"", Survey)

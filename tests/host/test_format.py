@@ -104,6 +104,8 @@ def test_backups_are_never_erased_unless_their_node_is_named(tmp_path: Path) -> 
             (["--erase-backups", OTHER], f"holds no backups of {OTHER}"),
             (["--erase-backups", "02abc"], "a node id is 66 hex digits"),
             (["--erase-backups", NODE_ID[:-1] + "x"], "a node id is 66 hex digits"),
+            ([f"--erase-backups=02{n:064x}" for n in range(7)], "would be lost for good"),
+            ([f"--erase-backups=02{n:064x}" for n in range(8)], "at most 7 nodes"),
         ):
             done = format_(board, "--yes", *arguments)
             assert done.returncode == 2 and words in done.stderr and done.stdout == "", done.stderr
