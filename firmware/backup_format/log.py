@@ -95,12 +95,10 @@ class Log(UnitMap):
         view = memoryview(buf)
         done = 0
         while done < len(view):
-            offset, room = self.place(position + done)
-            if not room:
-                raise FormatError("log position %d is not on the medium" % (position + done))
-            n = min(len(view) - done, room)
-            self.read_into(offset, view[done : done + n])
-            done += n
+            offset, room = self.known_place(position + done)
+            part = view[done : done + room]
+            self.read_into(offset, part)
+            done += len(part)
 
     def header(self, position):
         """Return (kind, length, crc) of the record at position, unchecked."""
@@ -118,7 +116,7 @@ class Log(UnitMap):
     def plausible(self, position, kinds=_KINDS):
         """Return (kind, length, crc) of the record at position. Raises FormatError if there can be none of kinds."""
         kind, length, crc = self.header(position)
-        if kind not in kinds or length > self.end() - position:
+        if kind not in kinds or position + RECORD_HEADER + length > self.end():
             raise FormatError("no record at log position %d" % position)
         return kind, length, crc
 
@@ -159,9 +157,9 @@ class Log(UnitMap):
     def _next(self, position):
         """Return the position where a record may begin, at or after position, or -1 at the end of the log."""
         head = self._header
-        while 0 <= position < self.end():
+        while True:
             offset, room = self.place(position)
-            if not room:  # a unit is missing here: the next one that is there may begin amidst a record
+            if not room:  # the end, or a unit is missing: the next one that is there may begin amidst a record
                 return self.behind_gap(position)
             n = min(RECORD_HEADER, room)
             self.read_into(offset, memoryview(head)[:n])
@@ -171,7 +169,6 @@ class Log(UnitMap):
                 position += room
             else:
                 return position
-        return -1
 
     def records(self):
         """Yield (position, kind, length) of each record, believing the headers, bodies unread.
@@ -181,9 +178,9 @@ class Log(UnitMap):
         position, last = 0, SPILL
         while position < self.end():
             kind, length, _crc = self.header(position)
-            if last == COMMIT and self._header == _NOTHING and position >= self.last_start():
+            if self._header == _NOTHING and position >= self.last_start():
                 break
-            if kind not in _KINDS or length > self.end() - position:
+            if kind not in _KINDS or position + RECORD_HEADER + length > self.end():
                 raise FormatError("no record at log position %d" % position)
             if kind == SETTINGS:
                 self.check(position)
@@ -199,9 +196,7 @@ class Log(UnitMap):
 
     def _behind_padding(self, position):
         """Return where the transaction after the one that ends at position begins. Raises FormatError."""
-        offset, room = self.place(position - 1)
-        if not room:
-            raise FormatError("log position %d is not on the medium" % (position - 1))
+        offset, room = self.known_place(position - 1)
         if room == 1:  # the next unit goes on right here
             return position
         return position + -(offset + 1) % self.program_size
@@ -228,10 +223,10 @@ class Log(UnitMap):
         """Return the position of the first record behind position whose CRC holds, or -1. Any byte may begin it."""
         position += 1
         window = bytearray(_WINDOW)
-        while 0 <= position < self.end():
+        while position < self.end():
             room = self.place(position)[1]
             if not room:
-                position = self.behind_gap(position)
+                position = self.behind_gap(position)  # before the end there is one
                 continue
             n = min(_WINDOW, room)
             self.read(position, memoryview(window)[:n])

@@ -186,10 +186,11 @@ class Commit:
 
     number: counts snapshots of this medium from 1. time: unix seconds, or None if the board's clock was unset.
     trigger: one of TRIGGERS. strategy: one of STRATEGIES; updates: N of periodic, else 0. entries: live entries.
-    channels: recoverable channels among them. live: sum of the fingerprints of the records that make up the snapshot.
+    channels: recoverable channels among them. live: sum of the fingerprints of the records that make up the snapshot;
+    None until it is known, shortly before the record is written.
     """
 
-    def __init__(self, number, time, trigger, strategy, updates, entries, channels, live=0):
+    def __init__(self, number, time, trigger, strategy, updates, entries, channels, live=None):
         self.number = number
         self.time = time
         self.trigger = trigger
@@ -242,7 +243,8 @@ def parse_settings(data):
     """Return (strategy, updates) from the body of a settings record. Raises FormatError."""
     strategy, p = _uint(data, 0)
     updates, p = _uint(data, p)
-    in_range = 0 < updates < 1 << 32 if STRATEGIES[strategy:] == ("periodic",) else not updates
-    if p != len(data) or strategy >= len(STRATEGIES) or not in_range:
+    name = STRATEGIES[strategy] if strategy < len(STRATEGIES) else None
+    in_range = 0 < updates < 1 << 32 if name == "periodic" else not updates
+    if p != len(data) or name is None or not in_range:
         raise FormatError("settings that this program does not understand")
-    return STRATEGIES[strategy], updates
+    return name, updates

@@ -84,7 +84,7 @@ class Units:
             first[0] += 1
             first[1] += 1
             first[2] -= 1
-            if first[2] == 0:
+            if not first[2]:
                 rest.remove(first)
 
 
@@ -155,11 +155,7 @@ class UnitMap:
 
     def last_start(self):
         """Return the first log position of the last unit, 0 if there is none."""
-        row = len(self._runs) - 1
-        if row < 0:
-            return 0
-        start = self._runs.get(row, 0)
-        return start + (self._runs.get(row, 2) - 1 - start) // self._payload * self._payload
+        return self.end() - self._payload if len(self._runs) else 0
 
     def place(self, position):
         """Return (byte offset on the medium, bytes from there to the end of the unit) of a log position; (0, 0) where
@@ -177,12 +173,16 @@ class UnitMap:
         room = min(self._payload - at, runs.get(low - 1, 2) - position)
         return (runs.get(low - 1, 1) + count) * self.erase_size + UNIT_HEADER + at, room
 
-    def unit(self, position):
-        """Return the erase unit that holds a log position. Raises FormatError."""
+    def known_place(self, position):
+        """As place. Raises FormatError where a unit is missing."""
         offset, room = self.place(position)
         if not room:
             raise FormatError("log position %d is not on the medium" % position)
-        return offset // self.erase_size
+        return offset, room
+
+    def unit(self, position):
+        """Return the erase unit that holds a log position. Raises FormatError."""
+        return self.known_place(position)[0] // self.erase_size
 
     def end(self):
         """Return the log position behind the last byte that the units can hold."""

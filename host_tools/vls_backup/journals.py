@@ -45,7 +45,9 @@ class _NotingLog(HostLog):
         return found
 
     def _resync(self, position: int) -> int:
-        if position != self._behind_gap and not self._is_cut_off(position):
+        # Behind a record that ends with its unit there may be a missing one, or nothing.
+        on_medium = self.place(position)[1] > 0
+        if on_medium and position != self._behind_gap and not self._is_cut_off(position):
             self.damaged.add(self.unit(position))
         found: int = super()._resync(position)
         return found

@@ -135,7 +135,7 @@ def test_where_the_checkpoint_ends():
     arena.snapshot(body(1, 20))
     believed, checked = arena.read(), arena.read()
     assert len(list(believed.records())) == len(list(checked.checked())) == 5
-    assert believed.checkpoint == checked.checkpoint == end
+    assert believed.checkpoint == checked.checkpoint == end and believed.settings == checked.settings == -1
 
 
 def test_an_unfinished_tail():

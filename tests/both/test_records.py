@@ -215,7 +215,7 @@ def test_a_newer_unit_header_is_told():
 
 
 def test_unit_headers_that_do_not_fit():
-    buf = bytearray(UNIT_HEADER)
+    buf = bytearray(UNIT_HEADER + 59)  # a program unit, as of a Writer
     for name, value in (
         ("node_id", NODE[1:]),
         ("node_id", NODE + b"\0"),

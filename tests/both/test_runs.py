@@ -63,7 +63,7 @@ def check(units, model, dice):
     for first, unit, _end in model.units:
         assert places.count(unit) > 1 or units.start_of(unit) == first
     for unit in range(100):
-        assert units.holds(unit) == (unit in [unit for _first, unit, _end in model.units])
+        assert units.holds(unit) == (unit in places) and (units.start_of(unit) == -1) == (unit not in places)
 
 
 def test_against_lists():

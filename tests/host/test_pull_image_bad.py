@@ -73,6 +73,26 @@ def test_damage_is_met_as_the_board_meets_it(medium: bytes, hits: list[tuple[int
             assert (snapshot.commit.number, held(snapshot)) == expected
 
 
+def test_a_lost_unit_right_behind_a_record(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What it held was replaced since: the snapshot that did so is whole."""
+    rig = Rig(RamFlash())
+    for number in range(2):  # each fills a unit to its last byte
+        rig.put(channel_key(number), 1, b'"%s"' % (b"z" * 3901))
+    rig.save()
+    log, second = rig.state.log, rig.state.index.position(rig.state.index.find(channel_key(1)))
+    assert [start for start, _ in log.places()] == [0, second, 2 * second]
+    rig.put(channel_key(1), 2, b"2")
+    rig.save()
+    data = rig.flash.data
+    data[UNIT : 2 * UNIT] = b"\xff" * UNIT
+    expected = board_reads(data)
+    assert expected and expected[0] == 2
+    path = in_image(tmp_path, bytes(data))
+    snapshot, _ = snapshot_of_image(path, None, None)
+    assert (snapshot.commit.number, held(snapshot)) == expected
+    assert "Warning" not in run(capfd, "pull", "--image", path, "--list").err  # a unit that begins blank is none of its
+
+
 def test_damaged_units_are_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     data = bytearray(WRAPPED)
     data[5 * UNIT + 8] ^= 1
