@@ -40,8 +40,7 @@ class Journal:
         self.device = None
         self._known = False  # the medium was read: what it holds is in the state
         self._open_device = open_device
-        self.last = self.last_log = None
-        self.last_end = 0
+        self.last = self.last_log = self.last_end = None
         self.number = 0
         self.node_id = None
         self.settings = None
@@ -288,9 +287,10 @@ class Journal:
             return True
         if self.last_log and self.last_log.holds(unit):
             return True
-        start = self._writer.log.start_of(unit) if self._writer else -1
+        if not self._writer:
+            return False
         # What a transaction that failed has opened behind the last good one is void.
-        return 0 <= start < self._writer.end
+        return 0 <= self._writer.log.start_of(unit) < self._writer.end
 
     def _open_unit(self, log, start, buf):
         """Open the next unit of the ring for log; return its byte offset."""

@@ -4,7 +4,7 @@ from backup_format.errors import FormatError
 from backup_format.live import whole_commits
 from backup_format.log import find_arenas, open_log
 from backup_format.port import const
-from backup_format.records import COMMIT, ENTRY, RECORD_HEADER, SUM_MASK, TOMBSTONE, parse_commit
+from backup_format.records import ENTRY, RECORD_HEADER, SUM_MASK, TOMBSTONE, parse_commit
 
 from .blockdev import MediumError
 from .entries import StoredEntry
@@ -120,7 +120,8 @@ def load_newest(log, state):
     except FormatError:
         state.unload()
     # Damage, or something behind the last commit: look at every record.
-    newest, end, number = None, 0, 0
+    newest = end = None
+    number = 0
     for commit, behind, whole in whole_commits(log, IndexPlaces(state.index)):
         number = max(number, commit.number)
         if whole:
@@ -144,12 +145,10 @@ def _in_order(log, places):
     for position, kind, length in log.records():
         if kind in (ENTRY, TOMBSTONE):
             places.replace(log.key(position, kind, length), position)
-        elif kind == COMMIT:
-            last, end = position, position + RECORD_HEADER + length
-    body = log.body(last)[1]
-    if end != last + RECORD_HEADER + len(body):
+    body = log.body(position)[1]  # the last record is a commit, or records() had raised
+    if length != len(body):
         raise FormatError("a header read differently")
-    return parse_commit(body), end
+    return parse_commit(body), position + RECORD_HEADER + length
 
 
 def _load(log, state, commit):

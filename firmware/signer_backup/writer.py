@@ -42,10 +42,6 @@ class Writer:
         self._buf = bytearray(device.program_size)
         self._header = bytearray(RECORD_HEADER)
         self._at_end = False  # the unit in use is good and stands at self.end
-        self._offset = 0  # where the next program unit goes
-        self._unit_end = 0
-        self._fill = 0
-        self.position = 0
 
     def resume(self, commit, end):
         """Begin behind commit (a Commit), whose record ends at log position end, in a fresh unit."""
@@ -75,7 +71,7 @@ class Writer:
         self.position = self.end
         self._fill = 0
         if not self._at_end:
-            self._offset = self._unit_end = 0
+            self._offset = self._unit_end = 0  # where the next program unit goes, and where its erase unit ends
         self._at_end = False
         self._live = self.live - replaced
         self._tail = self.tail

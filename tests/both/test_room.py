@@ -1,9 +1,34 @@
 """What has room on a medium of eight erase units, beside what must stay there."""
 
+from backup_format.records import Commit
+from backup_format.units import UNIT_HEADER
 from faulty_flash import RamFlash
-from journal_rig import Rig, channel, channel_key, refusal, remount
+from journal_rig import NODE, Rig, channel, channel_key, refusal, remount
+from signer_backup.room import check_spill
 
 TOO_SMALL = "the medium is too small"
+UNIT = 1024 - UNIT_HEADER  # bytes that a unit of a small medium takes beside its header
+
+
+def small():
+    """Return a rig on a medium of eight units of 1 KiB."""
+    return Rig(RamFlash(8192, 1024, 128))
+
+
+def put_bytes(rig, key, size):
+    """Put a value of size bytes."""
+    rig.put(key, 1, b'"' + b"x" * size + b'"')
+
+
+def taken_or_told(rig, write):
+    """Write. Return None if it was taken, else the two numbers of the refusal: what does not fit is refused before
+    anything is erased for it."""
+    writes = rig.flash.writes
+    told = refusal(write)
+    if told is None:
+        return None
+    assert TOO_SMALL in told and rig.flash.writes == writes, told
+    return int(told.split()[8]), int(told.split()[11])
 
 
 def put(rig, first, size, version=0):
@@ -83,14 +108,105 @@ def test_the_smallest_medium():
 
 def test_a_damaged_length_takes_no_room():
     """Else a record of megabytes would make the medium too small, though it is an entry that is lost."""
-    rig = Rig(RamFlash(32768))
-    put(rig, 0, 3)
-    rig.save()
-    index = rig.state.index
-    rig.flash.data[rig.state.log.place(index.position(index.find(channel_key(1))) + 1)[0]] ^= 0x40
-    rig.journal._must_checkpoint = True
-    told = refusal(rig.save)
-    assert "lost" in told and TOO_SMALL not in told
-    rig.put(channel_key(1), 1, channel(1, 900))
-    rig.save()
-    assert remount(rig.flash).expected == rig.expected
+    for entry in (0, 10):
+        for bit in range(12, 24):  # those that make it longer than the log
+            rig = small()
+            for i in range(11):
+                put_bytes(rig, "k%02d" % i, 150)
+            rig.save()
+            index, key = rig.state.index, "k%02d" % entry
+            length = index.position(index.find(key)) + 3 - (bit >> 3)
+            rig.flash.data[rig.state.log.place(length)[0]] ^= 1 << (bit & 7)
+            rig.journal._must_checkpoint = True
+            told = refusal(rig.save)
+            assert "lost" in told and TOO_SMALL not in told, (entry, bit, told)
+            put_bytes(rig, key, 150)
+            rig.save()
+            assert remount(rig.flash).expected == rig.expected
+
+
+def test_the_largest_state_that_fits_is_taken():
+    """One byte more is refused, with the room that there is beside the newest snapshot: all units but that one's."""
+    for kept in (0, 1):
+        room = (8 - kept) * UNIT
+        rig = told = None
+        for size in range(room - 500, room):
+            before, rig = rig, small()
+            if kept:
+                put_bytes(rig, "kept", 10)
+                rig.save()
+            put_bytes(rig, "k", size)
+            told = taken_or_told(rig, rig.save)
+            if told:
+                break
+        assert told == (room + 1, room)
+        # What is left: a program unit, a commit, and what entries may take beside their values.
+        assert room - before.journal.last_end < 128 + 80 + 120 * (1 + kept)
+        assert remount(before.flash).expected == before.expected
+
+
+def test_a_state_on_the_medium_fits_once_more_or_is_refused():
+    """It fills four units of eight, and its next commit is longer than the last one was: the clock is set by now."""
+    outcomes = set()
+    for size in range(3500, 3720, 2):
+        rig = small()
+        rig.journal.configure(rig.state, ("periodic", 70000))
+        put_bytes(rig, "k", size)
+        rig.journal.write(rig.state, NODE, Commit(1, None, "first", "periodic", 70000, 1, 0))
+        if rig.state.log.end() > 4 * UNIT:
+            break
+        again = Rig(rig.flash)
+        commit = Commit(2, 1700000000, "periodic", "periodic", 70000, 1, 0)
+        outcomes.add(
+            taken_or_told(again, lambda again=again, commit=commit: again.journal.write(again.state, NODE, commit))
+            is None
+        )
+    assert outcomes == {True, False} and size > 3600
+
+
+def test_the_largest_spill_that_is_taken():
+    """Half of the medium: the other half has room for the snapshot behind it."""
+    rig = told = None
+    for size in range(4 * UNIT - 500, 4 * UNIT):
+        before, rig = rig, small()
+        put_bytes(rig, "k", size)
+        told = taken_or_told(rig, rig.spill)
+        if told:
+            break
+    assert told[0] == 4 * UNIT + 1
+    before.save()
+    assert remount(before.flash).expected == before.expected
+
+
+def test_which_units_a_spill_leaves():
+    """Of those that are free some go to the spill itself; the state must fit into the others."""
+    for stored, changed, opens in ((100, 100, 0), (100, 600, 1), (100, 1500, 2), (1000, 1100, 1), (100, 2100, 2)):
+        rig = small()
+        put_bytes(rig, "stored", stored)
+        rig.save()
+        put_bytes(rig, "changed", changed)
+        writer, words = rig.journal._writer, []
+        for free in range(8):
+            words.append(refusal(check_spill, rig.state, writer, free))
+            needed = int(words[0].split()[8])
+            room = max(0, free - opens) * UNIT
+            if needed <= room:
+                assert words[-1] is None, (changed, free)
+            else:
+                assert words[-1].endswith("%d bytes, and %d bytes beside the newest snapshot" % (needed, room))
+        assert None in words
+        erases = rig.journal.device.erases
+        rig.spill()
+        assert rig.state.log.arena == 1 and rig.journal.device.erases - erases == opens, changed
+
+
+def test_an_arena_of_a_small_state_grows_by_eight_units():
+    """A start has all their headers to read, on a large medium too."""
+    rig = Rig(RamFlash(32768, 1024, 128))
+    log, grown = None, 0
+    while rig.state.log is log or not grown:
+        log = rig.state.log
+        grown = rig.journal._writer.end - log.checkpoint if log else 0
+        put_bytes(rig, "k", 100)
+        rig.save()
+    assert log.checkpoint < UNIT and 8 * UNIT <= grown <= 8 * UNIT + 256, grown
