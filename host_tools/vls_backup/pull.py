@@ -56,7 +56,9 @@ _MOST = 2**32 - 1  # a snapshot's number is a u32
     type=click.IntRange(-_MOST, _MOST),
     help="Which snapshot: its number as --list prints it, or -1 for the newest that is whole, -2 for the one before.",
 )
-@click.option("--force", is_flag=True, help="With --output: overwrite a newer backup, or one of another node, too.")
+@click.option(
+    "--force", is_flag=True, help="With --output: overwrite a file that is no older backup of this node, too."
+)
 @click.option("--list", "listing", is_flag=True, help="Only list the snapshots on the board.")
 @click.option("--json", "as_json", is_flag=True, help="With --list: print JSON.")
 def command(
@@ -73,7 +75,7 @@ def command(
 
     The signer on the board is not stopped, and nothing on the board, or in the image, is changed. The file is
     Greenlight's version-1 backup, which glcli reads too. Without --generation: the newest snapshot. A file at --output
-    is not overwritten if it is a backup that is newer by the versions of its entries, or another node's.
+    is overwritten only if it is an older backup of the same node, by the versions of its entries.
 
     --image is searched from its beginning to 32 MiB behind the last unit of a journal in it: so of a card only the
     beginning is read. Damaged erase units are named.
@@ -173,15 +175,15 @@ def _say_what(snapshot: Snapshot) -> None:
 
 
 def _keep_what_is_newer(output: str, data: bytes) -> None:
-    """Raise OutputError if the file at output is a backup that data would take something newer away from."""
-    if not os.path.exists(output):
+    """Raise OutputError if the file at output is no backup, or one that data would take something newer away from."""
+    if not os.path.isfile(output) or not os.path.getsize(output):
         return
+    advice = "It was left as it is: name another --output, or add --force"
     try:
         there = read_backup(output)
     except BackupError:
-        return  # no backup, or a damaged one
+        raise OutputError(f"{output}: is there already, and is no backup, or a damaged one. {advice}") from None
     pulled = parse_backup(data, "the snapshot")
-    advice = "It was left as it is: name another --output, or add --force"
     if there.node_id != pulled.node_id:
         raise OutputError(f"{output}: is a backup of another node, {there.node_id.hex()}. {advice}")
     found = compare(there, pulled)

@@ -86,6 +86,10 @@ def greenlight_file(state: State, created_at: str, strategy: object, node_id: st
     return json.dumps({**head, "state": {"values": values}}, indent=2, ensure_ascii=False) + "\n"
 
 
+# What is at --output already: of the same node, and of a time before all channels.
+OLD = greenlight_file({}, "2020-01-01T00:00:00Z", "new_channels_only")
+
+
 @contextmanager
 def node(board: SimulatedBoard, timeout: float = 0.25) -> Iterator[Link]:
     """Yield the node's own connection to the board; timeout: seconds until it asks again."""

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import serial
 from backup_cases import MIXED
-from board_rig import RUN, exchange, fill, greenlight_file, live, node, pull, pulled, vault, vls_backup
+from board_rig import OLD, RUN, exchange, fill, greenlight_file, live, node, pull, pulled, vault, vls_backup
 
 from backup_format import frames
 from vls_backup.link import Link
@@ -42,7 +42,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedBoard]:
 
 def test_file_and_stdout_are_the_same(board: SimulatedBoard, recorded: Feeder, tmp_path: Path) -> None:
     path = tmp_path / "backup.json"
-    path.write_text("the old one")
+    path.write_text(OLD)
     before = time.time()
     done = pull(board, "--output", path)
     assert (done.returncode, done.stdout) == (0, "")
@@ -92,6 +92,19 @@ def test_another_nodes_backup_is_not_overwritten(board: SimulatedBoard, tmp_path
     assert "is a backup of another node" in done.stderr
     assert pull(board, "--output", path, "--force").returncode == 0
     assert path.read_bytes() != MIXED.read_bytes()
+
+
+def test_what_is_no_backup_is_not_overwritten(board: SimulatedBoard, tmp_path: Path) -> None:
+    path = tmp_path / "hsm_secret"
+    path.write_bytes(bytes(range(32)))
+    done = pull(board, "--output", path)
+    assert (done.returncode, done.stdout, path.read_bytes()) == (6, "", bytes(range(32)))
+    assert f"Error: {path}: is there already, and is no backup" in done.stderr and "--force" in done.stderr
+    path.write_bytes(b"")
+    assert pull(board, "--output", path).returncode == 0
+    path.write_bytes(path.read_bytes()[:-9])
+    assert pull(board, "--output", path).returncode == 6
+    assert pull(board, "--output", path, "--force").returncode == 0
 
 
 def test_how_stale(board: SimulatedBoard) -> None:

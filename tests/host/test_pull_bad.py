@@ -13,6 +13,7 @@ import pytest
 import serial
 from board_rig import (
     MAIN,
+    OLD,
     ROOT,
     RUN,
     FailingBoard,
@@ -36,7 +37,6 @@ from vls_backup_sim.bridge import SimulatedBoard
 from vls_backup_sim.feeder import Feeder
 
 FILLED = 60
-OLD = "an older backup"
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from board_rig import Done, FailingBoard, fill, node, result, start, vault
+from board_rig import OLD, Done, FailingBoard, fill, node, result, start, vault
 
 from vls_backup_sim.bridge import SimulatedBoard
 from vls_backup_sim.settings import board_settings
 
-OLD = "an older backup"
 FOREIGN_MAIN = """
 import time
 while True:
