@@ -74,6 +74,23 @@ def test_a_spill_before_any_snapshot_is_needed():
     assert Rig(rig.flash).journal.number == 0  # no snapshot has a number yet
 
 
+def test_units_that_only_a_failed_transaction_opened_are_not_needed():
+    """The first of them begins right where the last good one ended."""
+    rig = Rig(RamFlash())
+    fill(rig, 20)
+    rig.spill()
+    for nth, units in ((1, 2), (18, 4)):
+        rig.put(channel_key(0), 1, channel(99, 5000))
+        rig.flash.fault = At(nth, MemoryError(), ("program",))
+        try:
+            rig.spill()
+            raise AssertionError("written without memory")
+        except MemoryError:
+            rig.flash.fault = None
+        assert units_of(rig.state.log) == list(range(units))
+        assert [unit for unit in range(16) if rig.journal._is_needed(unit)] == [0, 1]
+
+
 def test_an_older_or_a_newer_header_in_the_place_of_one():
     rig = saved()
     (unit,) = units_of(rig.state.log)

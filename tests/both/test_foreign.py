@@ -109,9 +109,10 @@ def test_a_torn_unit_and_a_fault_beside_it_are_no_foreign_content():
 def test_what_lies_in_units_that_were_ours_is_overwritten():
     rig = Rig(RamFlash())
     fill(rig, 2)
-    while rig.journal._ring.sequence < 17:
+    while rig.journal._ring.sequence < 16:
         rig.put(channel_key(1), rig.journal.number, channel(rig.journal.number, 1500))
         rig.save()
+    assert rig.journal._ring.sequence == 16  # as many as there are
     needed = units_of(rig.state.log)
     for unit in range(16):
         if unit not in needed:
@@ -134,6 +135,15 @@ def test_a_start_on_a_blank_medium_reads_little():
     rig.save()
     # The unit is looked at before it is erased and after; the rest is reading back.
     assert 2 * 4096 < flash.bytes_read < 2 * 4096 + 2048
+
+
+def test_two_units_that_do_not_begin_as_ours_are_enough():
+    """Nothing else of the medium is read, however large it is."""
+    flash = Counted(1 << 16)
+    for unit in (3, 15):
+        flash.data[unit * 4096 : unit * 4096 + 1] = b"\x00"
+    assert WORDS in refusal(Journal(lambda: flash).mount, State(b""))
+    assert flash.bytes_read == 16 * 16 + 4 * UNIT_HEADER + 2
 
 
 def test_a_start_on_a_blank_card_reads_one_block_of_each_unit():

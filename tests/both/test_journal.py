@@ -2,6 +2,7 @@
 
 from backup_format.records import TOMBSTONE_VERSION
 from faulty_flash import At, RamFlash, dead
+from format_rig import Host
 from journal_rig import (
     NODE,
     OTHER_NODE,
@@ -16,6 +17,8 @@ from journal_rig import (
     snapshots,
 )
 from log_rig import units_of
+from medium_content import fill as fill_content
+from signer_backup import journal as journal_module
 from signer_backup.journal import Journal
 from signer_backup.state import State
 
@@ -173,6 +176,30 @@ def test_another_nodes_medium_is_not_written():
 def test_a_medium_of_few_units_is_refused():
     for flash in (RamFlash(12288), RamFlash(65536, 4096, 64)):
         assert "too small" in refusal(Rig, flash)
+
+
+def test_the_first_arena_is_number_one():
+    """Behind a format of what could not be mounted, too (FORMAT.md, "Units")."""
+    for foreign in (False, True):
+        flash = RamFlash()
+        if foreign:
+            fill_content(flash.data, 0, flash.size, bytes(1024))
+        host = Host(flash)
+        host.format()
+        host.board.observe((channel_key(0), 1, channel(1)))
+        assert list(host.board.journal.arenas()) == [1]
+
+
+def test_a_format_holds_the_medium_for_half_a_minute():
+    journal, real = Journal(RamFlash), journal_module.ticks_since
+    try:
+        for passed, held in ((0, True), (29999, True), (30000, False)):
+            journal.hold = 0
+            journal_module.ticks_since = lambda then, passed=passed: passed
+            told = refusal(journal.mount, State(b""))
+            assert told == ("the medium is being formatted" if held else None) and journal.mounted == (not held)
+    finally:
+        journal_module.ticks_since = real
 
 
 def test_a_medium_that_appears_later():

@@ -67,6 +67,18 @@ def test_a_medium_that_swallows_everything_is_told():
     assert remount(rig.flash).expected == rig.expected != before
 
 
+def test_three_attempts():
+    """Each in another unit: two that fail side by side cost nothing, and a medium that always fails is left alone."""
+    for failing in (1, 2, 3, 100):
+        rig = saved()
+        rig.flash.fault = fault = At(1, swallow, ("program",), failing)
+        told = refusal(rig.save)
+        if failing < 3:
+            assert told is None and remount(rig.flash).expected == rig.expected
+        else:
+            assert told and "bytes were read back" in told and fault.calls == 3 and rig.flash.worn[:4] == [1, 1, 1, 0]
+
+
 def test_worn_units_are_left_out():
     for ops in (("program",), ("erase",), ("program", "erase")) if CPYTHON else (("program",),):
         for loud in (False, True):

@@ -34,19 +34,6 @@ class Count:
         return False
 
 
-class Heads:
-    """Notes where the heads of erase units are read, to find out which arenas there are."""
-
-    def __init__(self, flash):
-        self.places = []
-        flash.fault = self
-
-    def __call__(self, op, offset, data):
-        if op == "read" and len(data) == 16:
-            self.places.append(offset)
-        return False
-
-
 def read_at_start(flash):
     """Return how many bytes a start of the board reads."""
     count = Count(flash)
@@ -77,22 +64,16 @@ def test_a_start_reads_no_more_on_a_large_medium():
     assert max(read[large]) <= 1.5 * min(read[1 << 16]), (max(read[large]), min(read[1 << 16]))
 
 
-def test_a_start_looks_once_at_a_medium_in_order():
-    for settings in (None, ("periodic", 7)):
-        rig = Rig(RamFlash())
-        if settings:
-            rig.journal.configure(rig.state, settings)
-        for version in range(9):
-            fill(rig, 4, version, 900)
-            rig.save()
-        heads = Heads(rig.flash)
-        assert contents(Rig(rig.flash).state) == rig.expected
-        assert heads.places == list(range(0, 65536, 4096))
-        commit = rig.journal.last_end - 3
-        rig.flash.data[rig.state.log.place(commit)[0]] ^= 1
-        heads = Heads(rig.flash)
-        assert Rig(rig.flash).journal.last.number == 8
-        assert heads.places == 2 * list(range(0, 65536, 4096))  # two looks agree
+def test_the_first_save_after_a_start_reads_little():
+    rig = Rig(RamFlash())
+    fill(rig, 45, 0, 400)
+    rig.save()
+    again = remount(rig.flash)
+    count = Count(rig.flash)
+    again.put(channel_key(0), 1, channel(1))
+    again.save()
+    # The unit is looked at before it is erased and after; the rest is the record that was replaced, and reading back.
+    assert 2 * 4096 < count.bytes < 2 * 4096 + 3072, count.bytes
 
 
 def test_checkpoints_stay_below_a_quarter():

@@ -130,7 +130,7 @@ def test_the_largest_state_that_fits_is_taken():
     for kept in (0, 1):
         room = (8 - kept) * UNIT
         rig = told = None
-        for size in range(room - 500, room):
+        for size in range(room - 340 - 100 * kept, room):
             before, rig = rig, small()
             if kept:
                 put_bytes(rig, "kept", 10)
@@ -167,7 +167,7 @@ def test_a_state_on_the_medium_fits_once_more_or_is_refused():
 def test_the_largest_spill_that_is_taken():
     """Half of the medium: the other half has room for the snapshot behind it."""
     rig = told = None
-    for size in range(4 * UNIT - 500, 4 * UNIT):
+    for size in range(4 * UNIT - 340, 4 * UNIT):
         before, rig = rig, small()
         put_bytes(rig, "k", size)
         told = taken_or_told(rig, rig.spill)
@@ -198,6 +198,20 @@ def test_which_units_a_spill_leaves():
         erases = rig.journal.device.erases
         rig.spill()
         assert rig.state.log.arena == 1 and rig.journal.device.erases - erases == opens, changed
+
+
+def test_an_arena_of_spills_grows_to_a_quarter_of_the_medium():
+    """The newest snapshot lies in the arena before it, and the next one must have room, too."""
+    rig = Rig(RamFlash(16384, 1024, 128))
+    put_bytes(rig, "k", 100)
+    rig.save()
+    taken = {}
+    while 3 not in taken:
+        put_bytes(rig, "k", 100)
+        rig.spill()
+        log = rig.state.log
+        taken[log.arena] = log.count(rig.journal._writer.end)
+    assert taken[1] == 8 and taken[2] == 4, taken
 
 
 def test_an_arena_of_a_small_state_grows_by_eight_units():

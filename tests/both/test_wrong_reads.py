@@ -13,6 +13,19 @@ from signer_backup.journal import Journal
 from signer_backup.state import State
 
 
+class Heads:
+    """Notes where the heads of erase units are read, to find out which arenas there are."""
+
+    def __init__(self, flash):
+        self.places = []
+        flash.fault = self
+
+    def __call__(self, op, offset, data):
+        if op == "read" and len(data) == 16:
+            self.places.append(offset)
+        return False
+
+
 def nineteen_snapshots():
     """Return a rig on a small flash, and the state at each of its snapshots."""
     rig = Rig(RamFlash(16384, 1024, 128))
@@ -70,18 +83,21 @@ def test_a_start_that_reads_a_unit_wrongly_opens_the_next_one_elsewhere():
 
 
 def test_one_wrong_read_of_settings():
-    """They are all that lies there: the first record of the first arena."""
+    """They are all that lies there, or the first record of the arena with the newest snapshot."""
     flash = RamFlash()
     rig = Rig(flash)
     rig.journal.configure(rig.state, ("periodic", 7))
-    for nth in range(1, 100):
-        flash.fault = fault = Misread(flash, nth)
-        again = Rig(flash)
-        flash.fault = None
-        assert again.journal.settings == ("periodic", 7) and again.journal.settings_unit == 0, nth
-        if not fault.happened:
-            break
-    assert 20 < nth < 99
+    for unit in (0, 1):
+        for nth in range(1, 100):
+            flash.fault = fault = Misread(flash, nth)
+            again = Rig(flash)
+            flash.fault = None
+            assert again.journal.settings == ("periodic", 7) and again.journal.settings_unit == unit, nth
+            if not fault.happened:
+                break
+        assert 20 < nth < 99
+        fill(rig, 1)
+        rig.save()
 
 
 def test_one_wrong_read_beside_damage():
@@ -221,3 +237,54 @@ def wrong_length(more):
     rig.flash.fault = None
     assert seen and again.journal.last.number == 1 and again.journal.last_end == rig.journal.last_end
     assert contents(again.state) == rig.expected
+
+
+def test_a_start_looks_once_at_a_medium_in_order():
+    for settings in (None, ("periodic", 7)):
+        rig = Rig(RamFlash())
+        if settings:
+            rig.journal.configure(rig.state, settings)
+        for version in range(9):
+            fill(rig, 4, version, 900)
+            rig.save()
+        heads = Heads(rig.flash)
+        assert contents(Rig(rig.flash).state) == rig.expected
+        assert heads.places == list(range(0, 65536, 4096))
+        commit = rig.journal.last_end - 3
+        rig.flash.data[rig.state.log.place(commit)[0]] ^= 1
+        heads = Heads(rig.flash)
+        assert Rig(rig.flash).journal.last.number == 8
+        assert heads.places == 2 * list(range(0, 65536, 4096))  # two looks agree
+
+
+def test_a_start_looks_once_at_the_smallest_medium_too():
+    rig = Rig(RamFlash(4 * 1024, 1024, 128))
+    for version in range(20):
+        rig.put(channel_key(0), version, channel(version))
+        rig.save()
+        heads = Heads(rig.flash)
+        assert contents(Rig(rig.flash).state) == rig.expected
+        assert heads.places == list(range(0, 4096, 1024))
+
+
+def test_a_start_looks_three_times_at_most():
+    """At a medium on which one more of the newest snapshots can't be read each time."""
+    rig, commits = Rig(RamFlash()), []
+    for version in range(9):
+        fill(rig, 1, version)
+        rig.save()
+        commits.append(rig.state.log.place(rig.journal.last_end - 3)[0])
+    heads = Heads(rig.flash)
+
+    def read(op, offset, buf):
+        heads(op, offset, buf)
+        for at in commits[9 - len(heads.places) // 16 :]:
+            if op == "read" and offset <= at < offset + len(buf):
+                buf[:] = rig.flash.data[offset : offset + len(buf)]
+                buf[at - offset] ^= 1
+                return True
+        return False
+
+    rig.flash.fault = read
+    assert Rig(rig.flash).journal.last.number == 6
+    assert heads.places == 3 * list(range(0, 65536, 4096))
