@@ -133,7 +133,6 @@ def _check_allowed(found: Survey, allowed: list[str], port: str) -> None:
     if not missing:
         return
     named = f"The medium holds no backups of {', '.join(allowed)}. " if set(allowed) - set(found.nodes) else ""
-    options = "".join(f" --erase-backups {node}" for node in found.nodes)
     save = (
         f"First save them: vls-backup pull --port {port} --output backup.json\n"
         if found.snapshot is not None
@@ -141,8 +140,13 @@ def _check_allowed(found: Survey, allowed: list[str], port: str) -> None:
     )
     raise click.UsageError(
         f"{named}These backups would be lost for good; nothing was erased.\n{save}"
-        f"Then, if they may go: vls-backup format --port {port}{options}"
+        f"Then, if they may go: {_command(port, found.nodes)}"
     )
+
+
+def _command(port: str, nodes: list[str]) -> str:
+    """Return the command that erases the backups of these nodes too."""
+    return f"vls-backup format --port {port}" + "".join(f" --erase-backups {node}" for node in nodes)
 
 
 def _confirmed(found: Survey) -> bool:
@@ -165,7 +169,7 @@ def _erase(link: Link, found: Survey, allowed: list[str], port: str) -> None:
                 answer = link.exchange(frames.FORMAT, done.to_bytes(4, "big") + nodes)
             except LinkError as error:
                 if error.code != frames.E_ORDER or not done or restarts == _RESTARTS:
-                    raise _failure(error, port) from error
+                    raise _failure(error, port, allowed) from error
                 restarts += 1
                 done = 0
                 continue
@@ -177,13 +181,12 @@ def _erase(link: Link, found: Survey, allowed: list[str], port: str) -> None:
                 return
 
 
-def _failure(error: LinkError, port: str) -> BoardError:
+def _failure(error: LinkError, port: str, allowed: list[str]) -> BoardError:
     if error.code == _NOT_ALLOWED:
         return BoardError(
             f"Stopped: {error.text}, which it did not show at first. None of them was erased. A firmware that divides "
             "the medium otherwise may have written them: then only that one can read them, or vls-backup pull --image "
-            f"from a copy of the medium. If they may go: vls-backup format --port {port} --erase-backups "
-            f"{error.text.split()[-1]}"
+            f"from a copy of the medium. If they may go: {_command(port, [*allowed, error.text.split()[-1]])}"
         )
     if error.code != frames.E_MEDIUM:
         return error

@@ -198,8 +198,9 @@ def test_backups_in_other_erase_units_are_found_before_they_are_erased(tmp_path:
         file.seek(inside)
         file.write(header)
     with vault(flash) as board:
-        done = format_(board, "--yes")
-        assert done.returncode == 5 and f"--erase-backups {OTHER}" in done.stderr, done.stderr
+        done = format_(board, "--yes", "--erase-backups", NODE_ID)
+        assert done.returncode == 5, done.stderr
+        assert f"--port {board.port} --erase-backups {NODE_ID} --erase-backups {OTHER}\n" in done.stderr, done.stderr
         assert "None of them was erased" in done.stderr and flash.read_bytes()[inside : inside + 69] == header
         assert format_(board, "--yes", "--erase-backups", OTHER).returncode == 0
         assert flash.read_bytes()[:SIZE] == b"\xff" * SIZE
